@@ -1,0 +1,1 @@
+"""Built-in devices: a YAML file each, a source for every number."""

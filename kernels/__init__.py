@@ -1,0 +1,1 @@
+"""Real kernels; `naive` holds the literal loops that the counting oracle runs."""

@@ -1,0 +1,1 @@
+"""Naive kernels: each operator's definition as plain loops, one function an operator."""

@@ -1,0 +1,45 @@
+"""The nouns: Dim, Tensor, Work, Algorithm, Operator. No operator is known here."""
+
+from perfmodel.core.blocking import gemm_extra_traffic, missed, missed_share
+from perfmodel.core.dims import Dim
+from perfmodel.core.formats import Precision, parse_precision
+from perfmodel.core.operator import (
+    REQUIRED,
+    Bound,
+    Inferred,
+    Operator,
+    both,
+    choice,
+    flag,
+    pair,
+    size,
+    sizes,
+)
+from perfmodel.core.tensor import Tensor
+from perfmodel.core.work import ENGINES, Access, Algorithm, Engine, Work, WorkBuilder
+
+__all__ = [
+    "ENGINES",
+    "REQUIRED",
+    "Access",
+    "Algorithm",
+    "Bound",
+    "Dim",
+    "Engine",
+    "Inferred",
+    "Operator",
+    "Precision",
+    "Tensor",
+    "Work",
+    "WorkBuilder",
+    "both",
+    "choice",
+    "flag",
+    "gemm_extra_traffic",
+    "missed",
+    "missed_share",
+    "pair",
+    "parse_precision",
+    "size",
+    "sizes",
+]

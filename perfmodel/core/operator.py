@@ -1,0 +1,183 @@
+"""Operator: the base of every building block.
+
+An operator is a frozen dataclass whose fields are its attributes. It says its
+shape rule (`infer`), its cost (`work` or `algorithms`), and how the inline form
+`name:size=value,...` builds one (`sizes`, `from_sizes`). Defining the class in a
+module of `perfmodel/ops/` is all it takes: readers, reports, tests and the
+catalogue find it in `perfmodel.ops.registry()`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from perfmodel.core.dims import Dim, same, show_shape, smallest
+from perfmodel.core.formats import Precision
+from perfmodel.core.tensor import Tensor
+from perfmodel.core.work import Algorithm, Work
+from perfmodel.errors import InputError
+
+Category = Literal[
+    "dense",
+    "elementwise",
+    "reduction",
+    "normalization",
+    "attention",
+    "recurrent",
+    "embedding",
+    "movement",
+]
+
+REQUIRED: Any = None  # a size without a default
+
+
+@dataclass(frozen=True, eq=False)
+class Inferred:
+    """What an operator makes of its inputs: outputs, its own weights, its KV cache."""
+
+    outputs: tuple[Tensor, ...]
+    weights: tuple[Tensor, ...] = ()
+    caches: tuple[Tensor, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Bound:
+    """An operator's tensors, by role; what `work` and `algorithms` count on."""
+
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    weights: tuple[Tensor, ...] = ()
+    caches: tuple[Tensor, ...] = ()
+
+    @property
+    def x(self) -> Tensor:
+        """The first input."""
+        return self.inputs[0]
+
+    @property
+    def y(self) -> Tensor:
+        """The first output."""
+        return self.outputs[0]
+
+    def weight(self, name: str) -> Tensor:
+        """Return the weight called ``name``."""
+        return next(w for w in self.weights if w.name == name)
+
+
+@dataclass(frozen=True)
+class Operator(ABC):
+    """A building block of networks. See the module's first lines for the contract.
+
+    Class attributes
+    ----------------
+    name : the operator's name in workloads and inline.
+    category : its class in reports.
+    arity : number of inputs, or (least, most).
+    sizes : inline sizes with defaults; REQUIRED where there is none.
+    example : an inline operator of a typical size.
+    small : inline sizes, small enough for the counting oracle, a ragged one among them.
+    """
+
+    name: ClassVar[str]
+    category: ClassVar[Category]
+    arity: ClassVar[int | tuple[int, int]] = 1
+    sizes: ClassVar[Mapping[str, Any]]
+    example: ClassVar[str]
+    small: ClassVar[tuple[Mapping[str, Any], ...]]
+
+    @abstractmethod
+    def infer(self, inputs: Sequence[Tensor], precision: Precision) -> Inferred:
+        """Return outputs and weights for ``inputs``; InputError where shapes do not fit."""
+
+    @abstractmethod
+    def work(self, t: Bound) -> Work:
+        """Return the cost of one execution."""
+
+    def algorithms(self, t: Bound) -> list[Algorithm]:
+        """Return the ways to compute the operator; by default one."""
+        return [Algorithm("default", self.work(t))]
+
+    @classmethod
+    @abstractmethod
+    def from_sizes(
+        cls, sizes: Mapping[str, Any], precision: Precision
+    ) -> tuple[Operator, list[Tensor]]:
+        """Return the operator and its inputs for the inline form."""
+
+    @classmethod
+    def attributes(cls) -> list[dataclasses.Field[Any]]:
+        """Return the operator's attributes in order."""
+        return list(dataclasses.fields(cls))
+
+    def check_arity(self, inputs: Sequence[Tensor]) -> None:
+        """Raise InputError where the number of inputs is wrong."""
+        low, high = (self.arity, self.arity) if isinstance(self.arity, int) else self.arity
+        if not low <= len(inputs) <= high:
+            want = str(low) if low == high else f"{low} to {high}"
+            raise InputError(f"{self.name} takes {want} inputs, found {len(inputs)}")
+
+    def need_rank(self, tensor: Tensor, rank: int, layout: str) -> None:
+        """Raise InputError unless ``tensor`` has ``rank`` dims, written as ``layout``."""
+        if len(tensor.shape) != rank:
+            raise InputError(
+                f"{self.name} expects {layout}, found a tensor of shape {show_shape(tensor.shape)}"
+            )
+
+    def need_same(self, found: Dim, expected: Dim, what: str) -> None:
+        """Raise InputError unless the two sizes are equal."""
+        if not same(found, expected):
+            raise InputError(
+                f"{self.name}: {what}: found {show_shape([found])[1:-1]},"
+                f" expected {show_shape([expected])[1:-1]}"
+            )
+
+    def need_positive(self, size: Dim, what: str) -> None:
+        """Raise InputError where a size is under 1."""
+        if smallest(size) < 1:
+            raise InputError(
+                f"{self.name}: {what} is {show_shape([size])[1:-1]}, expected at least 1"
+            )
+
+
+def size(default: Any = dataclasses.MISSING, *, doc: str, least: int = 1) -> Any:
+    """Declare an attribute that is a Dim of at least ``least``."""
+    return dataclasses.field(
+        default=default, metadata={"kind": "size", "doc": doc, "least": least}
+    )
+
+
+def pair(default: Any = dataclasses.MISSING, *, doc: str, least: int = 1) -> Any:
+    """Declare an attribute that is one size for both axes, or ``[height, width]``."""
+    return dataclasses.field(
+        default=default, metadata={"kind": "pair", "doc": doc, "least": least}
+    )
+
+
+def sizes(default: Any = dataclasses.MISSING, *, doc: str, least: int = -1) -> Any:
+    """Declare an attribute that is a list of sizes."""
+    return dataclasses.field(
+        default=default, metadata={"kind": "sizes", "doc": doc, "least": least}
+    )
+
+
+def flag(default: bool, *, doc: str) -> Any:
+    """Declare an attribute that is true or false."""
+    return dataclasses.field(default=default, metadata={"kind": "flag", "doc": doc})
+
+
+def choice(default: str, choices: tuple[str, ...], *, doc: str) -> Any:
+    """Declare an attribute that is one of ``choices``."""
+    return dataclasses.field(
+        default=default, metadata={"kind": "choice", "doc": doc, "choices": choices}
+    )
+
+
+def both(value: Dim | Sequence[Dim]) -> tuple[Dim, Dim]:
+    """Return a pair attribute as (height, width)."""
+    if isinstance(value, tuple | list):
+        return value[0], value[1]
+    return value, value  # type: ignore[return-value]

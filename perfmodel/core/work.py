@@ -1,0 +1,126 @@
+"""Work: what an operator does, as counts that cannot be added by accident.
+
+Operations are keyed by (engine, number format); bytes by tensor and direction.
+FLOP counts a fused multiply-add as 2; MACs are kept apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from perfmodel.core.dims import Dim, total
+from perfmodel.core.tensor import Tensor
+
+#: matrix: multiply-accumulate arrays; vector: add, multiply, compare;
+#: special: exp, tanh, erf, sqrt, divide.
+Engine = Literal["matrix", "vector", "special"]
+ENGINES: tuple[Engine, ...] = ("matrix", "vector", "special")
+Direction = Literal["read", "write"]
+
+Ops = Mapping[tuple[Engine, str], Dim]
+#: bytes that pass a memory level whose inner neighbour holds `capacity` bytes
+Traffic = Callable[[Dim], Dim]
+
+
+@dataclass(frozen=True, eq=False)
+class Access:
+    """Bytes of one tensor that move in one direction, counted once."""
+
+    tensor: str
+    direction: Direction
+    bytes: Dim
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """What one execution of an operator does.
+
+    Parameters
+    ----------
+    ops : operations by (engine, number format), FMA as 2.
+    accesses : compulsory bytes, by tensor and direction.
+    macs : multiply-accumulates of dense linear algebra (0 for elementwise and pooling).
+    launches : kernels started one after the other.
+    extra_traffic : bytes beyond the compulsory ones as a function of the
+        capacity of the next level in; None where every tensor is streamed once.
+    workspace : bytes of temporary memory.
+    """
+
+    ops: Ops
+    accesses: tuple[Access, ...]
+    macs: Dim = 0
+    launches: Dim = 1
+    extra_traffic: Traffic | None = None
+    workspace: Dim = 0
+
+    @property
+    def flops(self) -> Dim:
+        """Operations of all engines (OP where the format is an integer)."""
+        return total(self.ops.values())
+
+    @property
+    def bytes_read(self) -> Dim:
+        """Compulsory bytes read."""
+        return total(a.bytes for a in self.accesses if a.direction == "read")
+
+    @property
+    def bytes_written(self) -> Dim:
+        """Compulsory bytes written."""
+        return total(a.bytes for a in self.accesses if a.direction == "write")
+
+    def traffic(self, capacity: Dim | None) -> Dim:
+        """Return bytes through a level whose inner neighbour holds ``capacity`` bytes."""
+        compulsory = self.bytes_read + self.bytes_written
+        if self.extra_traffic is None or capacity is None:
+            return compulsory
+        return compulsory + self.extra_traffic(capacity)
+
+
+@dataclass(frozen=True, eq=False)
+class Algorithm:
+    """One way to compute an operator; the model takes the fastest that applies."""
+
+    name: str
+    work: Work
+
+
+@dataclass
+class WorkBuilder:
+    """Collects operations and accesses while an operator counts itself."""
+
+    ops: dict[tuple[Engine, str], Dim] = field(default_factory=dict)
+    accesses: list[Access] = field(default_factory=list)
+
+    def count(self, engine: Engine, dtype: str, operations: Dim) -> WorkBuilder:
+        """Add ``operations`` on ``engine`` in ``dtype``."""
+        key = (engine, dtype)
+        self.ops[key] = self.ops[key] + operations if key in self.ops else operations
+        return self
+
+    def read(self, *tensors: Tensor) -> WorkBuilder:
+        """Read each tensor once."""
+        self.accesses += [Access(t.name, "read", t.bytes) for t in tensors]
+        return self
+
+    def write(self, *tensors: Tensor) -> WorkBuilder:
+        """Write each tensor once."""
+        self.accesses += [Access(t.name, "write", t.bytes) for t in tensors]
+        return self
+
+    def access(self, tensor: str, direction: Direction, bytes: Dim) -> WorkBuilder:
+        """Move some bytes of a tensor."""
+        self.accesses.append(Access(tensor, direction, bytes))
+        return self
+
+    def build(
+        self,
+        *,
+        macs: Dim = 0,
+        launches: Dim = 1,
+        extra_traffic: Traffic | None = None,
+        workspace: Dim = 0,
+    ) -> Work:
+        """Return the Work."""
+        return Work(dict(self.ops), tuple(self.accesses), macs, launches, extra_traffic, workspace)

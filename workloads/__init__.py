@@ -1,0 +1,1 @@
+"""Built-in networks: a YAML file each, with its source."""
