@@ -37,11 +37,15 @@ REQUIRED: Any = None  # a size without a default
 
 @dataclass(frozen=True, eq=False)
 class Inferred:
-    """What an operator makes of its inputs: outputs, its own weights, its KV cache."""
+    """What an operator makes of its inputs.
+
+    Outputs, its own weights, the KV cache it reads, and what it appends to the cache.
+    """
 
     outputs: tuple[Tensor, ...]
     weights: tuple[Tensor, ...] = ()
     caches: tuple[Tensor, ...] = ()
+    appended: tuple[Tensor, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +56,7 @@ class Bound:
     outputs: tuple[Tensor, ...]
     weights: tuple[Tensor, ...] = ()
     caches: tuple[Tensor, ...] = ()
+    appended: tuple[Tensor, ...] = ()
 
     @property
     def x(self) -> Tensor:
@@ -77,9 +82,12 @@ class Operator(ABC):
     name : the operator's name in workloads and inline.
     category : its class in reports.
     arity : number of inputs, or (least, most).
-    sizes : inline sizes with defaults; REQUIRED where there is none.
+    sizes : inline sizes with defaults; REQUIRED where there is none, another
+        size's name where it takes that one's value.
     example : an inline operator of a typical size.
     small : inline sizes, small enough for the counting oracle, a ragged one among them.
+    fixed : inline sizes that are one whole number, never swept.
+    is_view : the output is the input's memory under another shape.
     """
 
     name: ClassVar[str]
@@ -88,6 +96,8 @@ class Operator(ABC):
     sizes: ClassVar[Mapping[str, Any]]
     example: ClassVar[str]
     small: ClassVar[tuple[Mapping[str, Any], ...]]
+    fixed: ClassVar[frozenset[str]] = frozenset()
+    is_view: ClassVar[bool] = False
 
     @abstractmethod
     def infer(self, inputs: Sequence[Tensor], precision: Precision) -> Inferred:
@@ -157,7 +167,7 @@ def pair(default: Any = dataclasses.MISSING, *, doc: str, least: int = 1) -> Any
     )
 
 
-def sizes(default: Any = dataclasses.MISSING, *, doc: str, least: int = -1) -> Any:
+def size_list(default: Any = dataclasses.MISSING, *, doc: str, least: int = -1) -> Any:
     """Declare an attribute that is a list of sizes."""
     return dataclasses.field(
         default=default, metadata={"kind": "sizes", "doc": doc, "least": least}
@@ -176,8 +186,43 @@ def choice(default: str, choices: tuple[str, ...], *, doc: str) -> Any:
     )
 
 
+def pads(default: Any = dataclasses.MISSING, *, doc: str) -> Any:
+    """Declare an attribute that is one padding, ``[vertical, horizontal]``, or all four borders."""
+    return dataclasses.field(default=default, metadata={"kind": "pads", "doc": doc, "least": 0})
+
+
 def both(value: Dim | Sequence[Dim]) -> tuple[Dim, Dim]:
     """Return a pair attribute as (height, width)."""
     if isinstance(value, tuple | list):
         return value[0], value[1]
     return value, value  # type: ignore[return-value]
+
+
+def borders(value: Any) -> tuple[Dim, Dim, Dim, Dim]:
+    """Return a padding attribute as (top, left, bottom, right)."""
+    if isinstance(value, tuple | list) and len(value) == 4:
+        return value[0], value[1], value[2], value[3]
+    vertical, horizontal = both(value)
+    return vertical, horizontal, vertical, horizontal
+
+
+def window_output(
+    name: str, image: tuple[Dim, Dim], kernel: Any, stride: Any, padding: Any, dilation: Any = 1
+) -> tuple[Dim, Dim]:
+    """Return (P, Q), the positions of a sliding window over ``image`` (H, W).
+
+    ``P = (H + top + bottom - dilation (R - 1) - 1) // stride + 1``.
+    Raises InputError where the window is larger than the padded image.
+    """
+    top, left, bottom, right = borders(padding)
+    padded = (image[0] + top + bottom, image[1] + left + right)
+    out = []
+    for extent, taps, step, gap in zip(padded, both(kernel), both(stride), both(dilation), strict=True):
+        window = gap * (taps - 1) + 1
+        if smallest(extent - window) < 0:
+            raise InputError(
+                f"{name}: a window of {show_shape([window])[1:-1]} does not fit into"
+                f" {show_shape([extent])[1:-1]} (image plus padding)"
+            )
+        out.append((extent - window) // step + 1)
+    return out[0], out[1]

@@ -1,1 +1,44 @@
-"""."""
+"""Readers: whatever names a network, made into a Workload."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from perfmodel.catalog import looks_like_path
+from perfmodel.errors import InputError, shorten
+from perfmodel.graph import Workload
+
+__all__ = ["load_workload"]
+
+
+def load_workload(name_or_path: str | Workload, **dims: Any) -> Workload:
+    """Return a network by built-in name, YAML path, or inline operator.
+
+    ``dims`` set the workload's sizes, as in ``load_workload("resnet50", batch=8)``;
+    a size may be a float64 array. Raises InputError for whatever is wrong.
+    """
+    workload = name_or_path if isinstance(name_or_path, Workload) else _read(str(name_or_path))
+    if not dims:
+        return workload
+    bound = workload.with_dims(dims)
+    known = {d for phase in workload.phases for d in workload.dims(phase)}
+    unknown = [d for d in dims if d not in known]
+    if unknown:
+        workload.bind({unknown[0]: dims[unknown[0]]})
+    return bound
+
+
+def _read(name: str) -> Workload:
+    if looks_like_path(name):
+        if name.endswith((".onnx", ".json")):
+            raise InputError(
+                f"cannot read {shorten(name)}, expected a built-in name, a .yaml file"
+                " or an operator such as matmul:m=1,n=2,k=3"
+            )
+    elif ":" in name:
+        from perfmodel.readers.inline import parse_inline
+
+        return parse_inline(name)
+    from perfmodel.readers.workload_file import read_workload_file
+
+    return read_workload_file(name)

@@ -1,0 +1,214 @@
+"""Graph: a network with every size bound, and Workload: the same before binding.
+
+A Workload knows its dims and phases and binds them to a Graph; a bound size may
+be an array, so that one Graph stands for a whole sweep.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from perfmodel.core import Bound, Dim, Operator, Precision, Tensor, parse_precision
+from perfmodel.core.dims import maximum, smallest, total
+from perfmodel.core.dims import show as show_dim
+from perfmodel.errors import InputError, did_you_mean
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """One operator of a network, executed ``count`` times with tensors of the same shapes."""
+
+    name: str
+    op: Operator
+    tensors: Bound
+    count: Dim = 1
+
+    @property
+    def output(self) -> Tensor:
+        """The first output."""
+        return self.tensors.outputs[0]
+
+
+def bind_operator(
+    name: str, op: Operator, inputs: Sequence[Tensor], precision: Precision, count: Dim = 1
+) -> Node:
+    """Return ``op`` applied to ``inputs``; InputError where the shapes do not fit."""
+    op.check_arity(inputs)
+    made = op.infer(inputs, precision)
+    outputs = tuple(
+        t.named(name if i == 0 else f"{name}:{i}") for i, t in enumerate(made.outputs)
+    )
+    tensors = Bound(tuple(inputs), outputs, made.weights, made.caches, made.appended)
+    return Node(name, op, tensors, count)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A network with bound sizes, its nodes in an order of execution.
+
+    ``shared`` maps ``node.weight`` to the tensor it shares, so that tied
+    parameters count once.
+    """
+
+    name: str
+    phase: str
+    precision: Precision
+    dims: Mapping[str, Dim]
+    nodes: tuple[Node, ...]
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[str, ...]
+    shared: Mapping[str, str] = field(default_factory=dict)
+
+    def parameters(self) -> Dim:
+        """Return the number of learned parameters; tied ones count once."""
+        return total(count * w.elements for w, count in self._stored() if w.role == "weight")
+
+    def weight_bytes(self) -> Dim:
+        """Return the bytes of parameters and of stored statistics."""
+        return total(count * w.bytes for w, count in self._stored())
+
+    def _stored(self) -> Iterator[tuple[Tensor, Dim]]:
+        seen: set[str] = set()
+        for node in self.nodes:
+            for weight in node.tensors.weights:
+                tied = self.shared.get(f"{node.name}.{weight.name}")
+                if tied is not None:
+                    if tied in seen:
+                        continue
+                    seen.add(tied)
+                    yield weight, 1
+                else:
+                    yield weight, node.count
+
+    def kv_cache_bytes(self) -> Dim:
+        """Return the bytes of the KV cache: what decode reads, or what prefill leaves behind.
+
+        ``context`` tokens in decode; in other phases the new tokens too.
+        """
+        held = total(n.count * c.bytes for n in self.nodes for c in n.tensors.caches)
+        return held if self.phase == "decode" else held + self._appended_bytes()
+
+    def _appended_bytes(self) -> Dim:
+        return total(n.count * c.bytes for n in self.nodes for c in n.tensors.appended)
+
+    def peak_memory_bytes(self, workspaces: Mapping[str, Dim] | None = None) -> Dim:
+        """Return weights, KV cache and the largest sum of activations alive at once.
+
+        An activation lives from the node that makes it to the last that reads
+        it. ``workspaces`` adds a node's temporary bytes while it runs.
+        """
+        last_use: dict[str, int] = {}
+        for i, node in enumerate(self.nodes):
+            for tensor in node.tensors.inputs:
+                last_use[tensor.name] = i
+        for name in self.outputs:
+            last_use[name] = len(self.nodes)
+        alive: dict[str, Dim] = {t.name: t.bytes for t in self.inputs}
+        peak: Dim = total(alive.values())
+        for i, node in enumerate(self.nodes):
+            view = node.op.is_view
+            for tensor in node.tensors.outputs:
+                alive[tensor.name] = 0 if view else tensor.bytes
+            peak = maximum(peak, total(alive.values()) + (workspaces or {}).get(node.name, 0))
+            if view:  # a view keeps what it looks at
+                source = node.tensors.x.name
+                end = max((last_use.get(t.name, i) for t in node.tensors.outputs), default=i)
+                last_use[source] = max(last_use[source], end)
+            for name in [n for n in alive if last_use.get(n, i) <= i]:
+                del alive[name]
+        cached = total(
+            n.count * c.bytes for n in self.nodes for c in (*n.tensors.caches, *n.tensors.appended)
+        )
+        return self.weight_bytes() + cached + peak
+
+
+@dataclass(frozen=True)
+class Workload(ABC):
+    """A network before its sizes are bound.
+
+    Parameters
+    ----------
+    name : its name in reports.
+    phases : the phases it has, the first the default.
+    precision : its default number format.
+    about : title, source and the like, for reports.
+    """
+
+    name: str
+    phases: tuple[str, ...]
+    precision: Precision
+    about: Mapping[str, Any]
+
+    @abstractmethod
+    def dims(self, phase: str) -> Mapping[str, Dim | str]:
+        """Return the dims of ``phase`` and their defaults (numbers or expressions)."""
+
+    @abstractmethod
+    def build(self, dims: Mapping[str, Dim], phase: str, precision: Precision) -> Graph:
+        """Return the graph for checked ``dims``."""
+
+    def with_dims(self, dims: Mapping[str, Dim]) -> Workload:
+        """Return the workload with other defaults."""
+        return _Rebound(self.name, self.phases, self.precision, self.about, self, dict(dims))
+
+    def check_phase(self, phase: str | None) -> str:
+        """Return ``phase``, or the default; InputError names the phases there are."""
+        if phase is None:
+            return self.phases[0]
+        if phase not in self.phases:
+            raise InputError(
+                f"{self.name} has no phase '{phase}'", mend=f"it has {', '.join(self.phases)}"
+            )
+        return phase
+
+    def bind(
+        self,
+        dims: Mapping[str, Dim] | None = None,
+        *,
+        phase: str | None = None,
+        dtype: str | Precision | None = None,
+    ) -> Graph:
+        """Return the graph with ``dims`` set; a size may be a float64 array.
+
+        Raises InputError for an unknown dim, a size under its least, or shapes
+        that do not fit.
+        """
+        phase = self.check_phase(phase)
+        known = self.dims(phase)
+        for name, value in (dims or {}).items():
+            if name not in known:
+                raise InputError(
+                    f"{self.name} has no dim '{name}'", mend=did_you_mean(name, known)
+                )
+            check_size(name, value, least=0 if name in ("context", "window") else 1)
+        precision = self.precision
+        if dtype is not None:
+            precision = dtype if isinstance(dtype, Precision) else parse_precision(dtype)
+        return self.build(dict(dims or {}), phase, precision)
+
+
+@dataclass(frozen=True)
+class _Rebound(Workload):
+    """A workload whose dims were set by its user."""
+
+    inner: Workload
+    chosen: Mapping[str, Dim]
+
+    def dims(self, phase: str) -> Mapping[str, Dim | str]:
+        inner = self.inner.dims(phase)
+        return {**inner, **{k: v for k, v in self.chosen.items() if k in inner}}
+
+    def build(self, dims: Mapping[str, Dim], phase: str, precision: Precision) -> Graph:
+        return self.inner.build({**self.chosen, **dims}, phase, precision)
+
+
+def check_size(name: str, value: Dim, *, least: int = 1) -> None:
+    """Raise InputError unless ``value`` is whole and at least ``least`` at every point."""
+    if isinstance(value, bool) or not (smallest(value) >= least):
+        raise InputError(f"{name}={show_dim(value)}, expected at least {least}")
+    if smallest(-abs(value % 1)) < 0:
+        raise InputError(f"{name}={show_dim(value)}, expected a whole number")
+

@@ -1,0 +1,176 @@
+"""Reads a workload YAML (schema perfmodel/workload@1) into a Workload.
+
+A file holds dims (numbers or expressions), inputs, reusable blocks and nodes.
+A node names an operator or a block, takes the node before it as input unless it
+says otherwise, and gives the operator's attributes as numbers or expressions.
+`repeat: N` executes a block N times over, written once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
+
+from perfmodel.catalog import Document, load_document, resolve
+from perfmodel.catalog.validation import Spec, validate
+from perfmodel.core import Dim, Precision, Tensor, parse_precision
+from perfmodel.core.expressions import parse_expression
+from perfmodel.errors import InputError, did_you_mean, shorten
+from perfmodel.graph import Graph, Workload, check_size
+from perfmodel.readers.network import Builder, Scope, check_nodes
+
+SCHEMA = "perfmodel/workload@1"
+NAME = r"[A-Za-z_][A-Za-z0-9_.\-]*"
+
+
+def _number_or_expression(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        found = "a float" if isinstance(value, float) else type(value).__name__
+        raise PydanticCustomError(
+            "value_error",
+            "{text}",
+            {"text": f"found {found} {shorten(value)}, expected a whole number or an expression"},
+        )
+    return value
+
+
+_Size = Annotated[Any, BeforeValidator(_number_or_expression)]
+_Name = Annotated[str, Field(pattern=rf"^{NAME}$")]
+
+
+class _InputSpec(Spec):
+    shape: list[_Size] = Field(min_length=1)
+    role: Literal["activation", "index"] = "activation"
+
+
+class _BlockSpec(Spec):
+    parameters: dict[_Name, _Size | None] = Field(default_factory=dict)
+    inputs: list[_Name] = Field(default=["x"], min_length=1)
+    nodes: dict[_Name, dict[str, Any]] = Field(min_length=1)
+    output: str | None = None
+
+
+class WorkloadSpec(Spec):
+    """A workload file as written."""
+
+    schema_: Literal["perfmodel/workload@1"] = Field(alias="schema")
+    name: str = Field(pattern=rf"^{NAME}$")
+    title: str
+    family: Literal["mlp", "cnn", "rnn", "transformer", "other"]
+    source: str
+    dtype: str = "fp32"
+    notes: str | None = None
+    phases: dict[Literal["inference", "prefill", "decode"], dict[_Name, _Size]] = Field(
+        default={"inference": {}}, min_length=1
+    )
+    dims: dict[_Name, _Size] = Field(default_factory=dict)
+    inputs: dict[_Name, _InputSpec] = Field(min_length=1)
+    blocks: dict[_Name, _BlockSpec] = Field(default_factory=dict)
+    nodes: dict[_Name, dict[str, Any]] = Field(min_length=1)
+    outputs: list[str] | None = None
+
+
+@dataclass(frozen=True)
+class FileWorkload(Workload):
+    """A workload read from a YAML file."""
+
+    document: Document
+    spec: WorkloadSpec
+
+    def dims(self, phase: str) -> Mapping[str, Dim | str]:
+        return {**self.spec.dims, **self.spec.phases.get(phase, {})}  # type: ignore[call-overload]
+
+    def build(self, dims: Mapping[str, Dim], phase: str, precision: Precision) -> Graph:
+        values = self._resolve({**self.dims(phase), **dims}, phase)
+        builder = Builder(self.document, self.spec.blocks, precision)
+        inputs = {
+            name: Tensor(
+                tuple(
+                    builder.size(d, values, ("inputs", name, "shape", i))
+                    for i, d in enumerate(item.shape)
+                ),
+                precision.of(item.role),
+                item.role,
+                name,
+            )
+            for name, item in self.spec.inputs.items()
+        }
+        scope = Scope(values, dict(inputs), tuple(inputs))
+        last = builder.add(self.spec.nodes, scope, ("nodes",), "", 1)
+        outputs = [scope.tensor(o) for o in self.spec.outputs] if self.spec.outputs else [last]
+        return Graph(
+            name=self.name,
+            phase=phase,
+            precision=precision,
+            dims=values,
+            nodes=tuple(builder.nodes),
+            inputs=tuple(inputs.values()),
+            outputs=tuple(t.name for t in outputs),
+            shared=builder.shared,
+        )
+
+    def _resolve(self, raw: Mapping[str, Any], phase: str) -> dict[str, Dim]:
+        """Evaluate dims that are expressions of others."""
+        values: dict[str, Dim] = {}
+        pending: list[str] = []
+
+        def value(name: str) -> Dim:
+            if name in values:
+                return values[name]
+            if name in pending:
+                circle = " -> ".join([*pending[pending.index(name) :], name])
+                raise InputError(f"dims depend on each other in a circle: {circle}")
+            pending.append(name)
+            item = raw[name]
+            if isinstance(item, str):
+                expression = parse_expression(item)
+                for other in sorted(expression.names - set(raw)):
+                    raise InputError(
+                        f"unknown dim '{other}' in {shorten(item)}", mend=did_you_mean(other, raw)
+                    )
+                item = expression.evaluate({n: value(n) for n in sorted(expression.names)})
+            pending.pop()
+            check_size(name, item, least=0)
+            values[name] = item
+            return item
+
+        for name in raw:
+            try:
+                value(name)
+            except InputError as error:
+                path: tuple[str, ...] = ("phases", phase, name)
+                if path not in self.document.places:
+                    path = ("dims", name)
+                where = error.where or self.document.where(path)
+                raise InputError(error.message, where=where, mend=error.mend) from None
+        return values
+
+
+def read_workload_file(name: str) -> FileWorkload:
+    """Return the workload called ``name``, or in the file ``name``."""
+    return workload_from_document(load_document(resolve(name, "workloads")))
+
+
+def workload_from_document(document: Document) -> FileWorkload:
+    """Return the workload a parsed file describes; errors carry file:line:column."""
+    spec = validate(document, WorkloadSpec)
+    try:
+        precision = parse_precision(spec.dtype)
+    except InputError as error:
+        raise InputError(
+            error.message, where=document.where(("dtype",)), mend=error.mend
+        ) from None
+    check_nodes(document, spec.blocks, spec.nodes, tuple(spec.inputs))
+    about = {
+        "title": spec.title,
+        "family": spec.family,
+        "source": spec.source,
+        "notes": spec.notes,
+        "file": document.name,
+    }
+    return FileWorkload(spec.name, tuple(spec.phases), precision, about, document, spec)
+
