@@ -1,0 +1,169 @@
+"""The commands and their options. Each calls a function that imports what it needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    help="How fast can this network run on this device, what stops it, and what would help?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_WORKLOAD = "A built-in name, a .yaml file, or one operator: matmul:m=4096,n=4096,k=4096."
+_HARDWARE = "A built-in device, or a .yaml file."
+
+Workload = Annotated[str, typer.Argument(metavar="WORKLOAD", help=_WORKLOAD)]
+Hardware = Annotated[str, typer.Option("--hardware", "-H", metavar="HARDWARE", help=_HARDWARE)]
+Hardwares = Annotated[
+    list[str],
+    typer.Option("--hardware", "-H", metavar="HARDWARE", help=_HARDWARE + " Repeat for several."),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="DIM=VALUE", help="Set a size, as batch=8. Repeat for several."),
+]
+Dtype = Annotated[
+    str | None,
+    typer.Option(metavar="FORMAT", help="Number format: fp64 fp32 tf32 bf16 fp16 fp8 int8 int4."),
+]
+Phase = Annotated[
+    str | None,
+    typer.Option(metavar="PHASE", help="A phase of the workload: inference, prefill, decode."),
+]
+LaunchMode = Annotated[
+    str,
+    typer.Option(metavar="MODE", help="Kernels launched as a 'graph', or one by one: 'eager'."),
+]
+Outputs = Annotated[
+    list[Path] | None,
+    typer.Option("--output", "-o", metavar="FILE", help="Write a file; its suffix picks the format."),
+]
+Format = Annotated[str, typer.Option("--format", metavar="FORMAT", help="What is printed.")]
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    if version:
+        from perfmodel import __version__
+
+        print(f"perfmodel {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def analyze(
+    workload: Workload,
+    hardware: Hardware,
+    set_: Settings = None,
+    dtype: Dtype = None,
+    phase: Phase = None,
+    launch: LaunchMode = "graph",
+    sort: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Sort rows: time, flops, bytes, name, ...")
+    ] = None,
+    top: Annotated[int | None, typer.Option(metavar="N", min=1, help="Print the first N rows.")] = None,
+    format_: Format = "table",
+    output: Outputs = None,
+) -> None:
+    """What each operator costs on a device, what binds it, and the totals.
+
+    Formats: table, json, csv, markdown; files end in .json .csv .md .html.
+    """
+    from perfmodel.cli.commands import run_analyze
+
+    run_analyze(
+        workload, hardware, set_ or [], dtype, phase, launch, sort, top, format_, output or []
+    )
+
+
+@app.command()
+def plot(
+    workload: Annotated[list[str], typer.Argument(metavar="WORKLOAD...", help=_WORKLOAD)],
+    hardware: Hardwares,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE.html", help="The page to write.")
+    ],
+    set_: Settings = None,
+    dtype: Dtype = None,
+    phase: Phase = None,
+    launch: LaunchMode = "graph",
+) -> None:
+    """A roofline plot as one self-contained HTML page."""
+    from perfmodel.cli.commands import run_plot
+
+    run_plot(workload, hardware, output, set_ or [], dtype, phase, launch)
+
+
+@app.command()
+def sweep(
+    workload: Workload,
+    hardware: Hardwares,
+    over: Annotated[
+        list[str],
+        typer.Option(
+            metavar="AXIS=VALUES",
+            help="Values of a size or setting: batch=1:512, context=128:8192:16, batch=1,2,4,"
+            " dtype=fp16,int8. Ranges include their end. Repeat for a grid.",
+        ),
+    ],
+    set_: Settings = None,
+    dtype: Dtype = None,
+    phase: Phase = None,
+    launch: LaunchMode = "graph",
+    output: Outputs = None,
+) -> None:
+    """Totals at every point of a grid of sizes, in one vectorised evaluation.
+
+    Writes CSV to the terminal, or to -o FILE.csv or FILE.parquet.
+    """
+    from perfmodel.cli.commands import run_sweep
+
+    run_sweep(workload, hardware, over, set_ or [], dtype, phase, launch, output or [])
+
+
+@app.command("list")
+def list_(
+    what: Annotated[str, typer.Argument(metavar="hardware|workloads|operators")],
+    format_: Format = "table",
+) -> None:
+    """What there is: devices, networks, operators. Formats: table, json."""
+    from perfmodel.cli.catalogue import run_list
+
+    run_list(what, format_)
+
+
+@app.command()
+def show(
+    what: Annotated[str, typer.Argument(metavar="hardware|workload|operator")],
+    name: Annotated[str, typer.Argument(metavar="NAME")],
+    phase: Phase = None,
+    set_: Settings = None,
+    format_: Format = "table",
+) -> None:
+    """One device with its sources, one network with its layers, or one operator. Formats: table, json."""
+    from perfmodel.cli.catalogue import run_show
+
+    run_show(what, name, phase, set_ or [], format_)
+
+
+@app.command()
+def check(
+    files: Annotated[list[str], typer.Argument(metavar="FILE.yaml...")],
+) -> None:
+    """Validate hardware and workload files; prints every problem with file:line:column."""
+    from perfmodel.cli.catalogue import run_check
+
+    raise typer.Exit(run_check(files))
+
+
+def command_names() -> list[Any]:
+    """Return the names of the commands, for tests and documentation."""
+    return sorted(c.name or c.callback.__name__ for c in app.registered_commands if c.callback)

@@ -1,0 +1,248 @@
+"""The counting oracle: naive kernels run on numbers that count their own operations.
+
+It shares no formula with `perfmodel.ops`: it knows an operator's shapes, and
+everything else from watching the operator's naive kernel compute.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from perfmodel.core import Bound, Operator, Precision, Tensor, Work
+from perfmodel.graph import bind_operator
+from perfmodel.kernels.naive import naive_kernel
+
+Array = npt.NDArray[Any]
+
+VECTOR_KINDS = ("multiply", "add", "compare", "negate")
+DENSE_KINDS = ("dense multiply", "dense add")
+
+#: bytes a value takes, stated here again so that a wrong size in the package shows
+ITEM_BYTES = {
+    "fp64": 8, "fp32": 4, "tf32": 4, "bf16": 2, "fp16": 2, "fp8_e4m3": 1, "fp8_e5m2": 1,
+    "int64": 8, "int32": 4, "int8": 1, "int4": 0.5,
+}  # fmt: skip
+
+#: attributes of operators whose window can step over elements: one kernel cannot
+#: fetch around such gaps, so the whole tensor counts as read
+SKIPPING = ("stride", "window")
+
+
+@dataclass
+class Tally:
+    """What the counting numbers of one run did: operations by kind, elements touched by tensor."""
+
+    operations: Counter[str] = field(default_factory=Counter)
+    touched: dict[str, set[int]] = field(default_factory=dict)
+
+
+class Counted:
+    """A number that counts its operations.
+
+    It has no other operations than these, so that a kernel cannot compute
+    anything uncounted. ``source`` is the element of a tensor that it stands for.
+    """
+
+    __slots__ = ("source", "tally", "value")
+    __hash__ = None  # type: ignore[assignment]
+    __eq__ = None  # type: ignore[assignment]
+
+    def __init__(self, value: float, tally: Tally, source: tuple[str, int] | None = None) -> None:
+        self.value, self.tally, self.source = value, tally, source
+
+    def touch(self) -> None:
+        """Remember that the element was used."""
+        if self.source is not None:
+            tensor, place = self.source
+            self.tally.touched[tensor].add(place)
+
+    def constant(self, value: float) -> Counted:
+        """Return a number that counts and comes from no tensor."""
+        return Counted(value, self.tally)
+
+    def mac(self, acc: Counted | float, factor: Counted | float) -> Counted:
+        """Return ``acc + self * factor``, counted as dense linear algebra."""
+        product = self._count("dense multiply", self.value * self._use(factor))
+        return product._count("dense add", self._use(acc) + product.value)
+
+    def __add__(self, other: Counted | float) -> Counted:
+        return self._count("add", self.value + self._use(other))
+
+    def __sub__(self, other: Counted | float) -> Counted:
+        return self._count("add", self.value - self._use(other))
+
+    def __rsub__(self, other: float) -> Counted:
+        return self._count("add", other - self.value)
+
+    def __mul__(self, other: Counted | float) -> Counted:
+        return self._count("multiply", self.value * self._use(other))
+
+    def __truediv__(self, other: Counted | float) -> Counted:
+        return self._count("special", self.value / self._use(other))
+
+    def __rtruediv__(self, other: float) -> Counted:
+        return self._count("special", other / self.value)
+
+    def __neg__(self) -> Counted:
+        return self._count("negate", -self.value)
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    def __lt__(self, other: Counted | float) -> bool:
+        return self._count("compare", self.value).value < self._use(other)
+
+    def __gt__(self, other: Counted | float) -> bool:
+        return self._count("compare", self.value).value > self._use(other)
+
+    def __index__(self) -> int:
+        self.touch()
+        return int(self.value)
+
+    def exp(self) -> Counted:
+        return self._count("special", math.exp(self.value))
+
+    def tanh(self) -> Counted:
+        return self._count("special", math.tanh(self.value))
+
+    def erf(self) -> Counted:
+        return self._count("special", math.erf(self.value))
+
+    def sqrt(self) -> Counted:
+        return self._count("special", math.sqrt(self.value))
+
+    def _count(self, kind: str, value: float) -> Counted:
+        self.tally.operations[kind] += 1
+        self.touch()
+        return Counted(value, self.tally)
+
+    @staticmethod
+    def _use(other: Counted | float) -> float:
+        if not isinstance(other, Counted):
+            return other
+        other.touch()
+        return other.value
+
+
+@dataclass(frozen=True, eq=False)
+class Counts:
+    """What one run of a naive kernel did; ``touched`` is a number of elements a tensor."""
+
+    output: Array
+    operations: Mapping[str, int]
+    touched: Mapping[str, int]
+
+    def total(self, kinds: Sequence[str]) -> int:
+        """Return the operations of ``kinds`` together."""
+        return sum(self.operations.get(kind, 0) for kind in kinds)
+
+
+def count(
+    op: Operator, inputs: Sequence[Tensor], precision: Precision, algorithm: str | None = None
+) -> Counts:
+    """Run the naive kernel of ``op`` on counting numbers and return what it did."""
+    return _run(op, bind(op, inputs, precision), algorithm)
+
+
+def check_operator(
+    op: Operator, inputs: Sequence[Tensor], precision: Precision, algorithm: str | None = None
+) -> None:
+    """Assert that shapes, operations and compulsory bytes of ``op`` are those of its naive kernel.
+
+    An operator with an attribute ``algorithm`` is checked for each algorithm it
+    offers, or for the one named ``algorithm``.
+    """
+    tensors = bind(op, inputs, precision)
+    works: dict[str | None, Work] = {None: op.work(tensors)}
+    if hasattr(op, "algorithm"):
+        works = {a.name: a.work for a in op.algorithms(tensors) if algorithm in (None, a.name)}
+    assert works, f"{op.name} offers no algorithm {algorithm!r}"
+    for name, work in works.items():
+        counts = _run(op, tensors, name)
+        assert counts.output.shape == tensors.y.shape
+        _check_operations(work, counts)
+        if op.is_view:
+            assert (work.accesses, work.launches) == ((), 0), "a view moves nothing"
+        else:
+            _check_bytes(op, work, tensors, counts)
+
+
+def bind(op: Operator, inputs: Sequence[Tensor], precision: Precision) -> Bound:
+    """Return the tensors of ``op``; its inputs are called 'input 0', ..., its output 'output'."""
+    # In a network an input has its maker's name, so no operator may rely on one of its own.
+    renamed = [t.named(f"input {i}") for i, t in enumerate(inputs)]
+    return bind_operator("output", op, renamed, precision).tensors
+
+
+def _run(op: Operator, tensors: Bound, algorithm: str | None) -> Counts:
+    tally, random = Tally(), np.random.default_rng(0)
+
+    def numbers(tensor: Tensor) -> Array:
+        tally.touched[tensor.name] = set()
+        out = np.empty(tensor.shape, dtype=object)
+        if tensor.role == "index":
+            values = random.permutation(out.size)
+        else:
+            values = random.uniform(0.5, 1.5, out.size)
+        for place, value in enumerate(values.tolist()):
+            out.flat[place] = Counted(value, tally, (tensor.name, place))
+        return out
+
+    attributes = {f.name: getattr(op, f.name) for f in dataclasses.fields(op)}
+    if algorithm is not None:
+        attributes["algorithm"] = algorithm
+    output = naive_kernel(op.name)(
+        *(numbers(t) for t in tensors.inputs),
+        weights={t.name: numbers(t) for t in tensors.weights},
+        **{t.name: numbers(t) for t in tensors.caches},
+        **attributes,
+    )
+    for number in output.flat:
+        if isinstance(number, Counted):
+            number.touch()
+    return Counts(output, tally.operations, {k: len(v) for k, v in tally.touched.items()})
+
+
+def _check_operations(work: Work, counts: Counts) -> None:
+    engines: Counter[str] = Counter()
+    for (engine, _), operations in work.ops.items():
+        engines[engine] += operations
+    products, sums = (counts.operations.get(kind, 0) for kind in DENSE_KINDS)
+    expected = {
+        "matrix": products + sums,
+        "vector": counts.total(VECTOR_KINDS),
+        "special": counts.operations.get("special", 0),
+    }
+    assert {engine: engines[engine] for engine in expected} == expected
+    assert set(engines) <= set(expected)
+    assert work.macs == products == sums
+    assert work.flops == sum(counts.operations.values())
+
+
+def _check_bytes(op: Operator, work: Work, tensors: Bound, counts: Counts) -> None:
+    moved: Counter[tuple[str, str]] = Counter()
+    for access in work.accesses:
+        moved[access.tensor, access.direction] += access.bytes
+    skipping = any(np.any(getattr(op, name, 0)) for name in SKIPPING)
+    for tensor in (*tensors.inputs, *tensors.weights, *tensors.caches):
+        item, touched = ITEM_BYTES[tensor.dtype], counts.touched[tensor.name]
+        allowed = {touched * item}
+        if skipping and tensor not in tensors.weights:
+            allowed.add(math.prod(tensor.shape) * item)
+        assert moved[tensor.name, "read"] in allowed, f"bytes read of {tensor.name}"
+    expected = counts.output.size * ITEM_BYTES[tensors.y.dtype]
+    assert moved[tensors.y.name, "write"] == expected, "bytes written of the output"
+    for tensor in tensors.appended:
+        expected = math.prod(tensor.shape) * ITEM_BYTES[tensor.dtype]
+        assert moved[tensor.name, "write"] == expected, f"bytes written of {tensor.name}"
+    # What is neither input, weight, cache nor output is the operator's own temporary.
+    own = {t.name for t in (*tensors.inputs, *tensors.weights)}
+    assert not [n for n in own if moved[n, "write"]], "an operator writes no input or weight"
+    assert not moved[tensors.y.name, "read"], "an operator does not read its output"
