@@ -158,7 +158,7 @@ def format_capacity(value: float | None, digits: int = 3) -> str:
         return "unknown"
     for prefix in ("Ti", "Gi", "Mi", "Ki"):
         scaled = value / _BINARY[prefix]
-        if scaled >= 1 and scaled == round(scaled, 2):
+        if 1 <= scaled < 2**14 and scaled == round(scaled, 2):
             return f"{_digits(scaled, max(digits, 5))} {prefix}B"
     return format_si(value, "B", digits)
 

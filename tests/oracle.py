@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from perfmodel.kernels.naive import naive_kernel
 
 from perfmodel.core import Bound, Operator, Precision, Tensor, Work
 from perfmodel.graph import bind_operator
-from perfmodel.kernels.naive import naive_kernel
 
 Array = npt.NDArray[Any]
 
@@ -102,10 +102,6 @@ class Counted:
     def __gt__(self, other: Counted | float) -> bool:
         return self._count("compare", self.value).value > self._use(other)
 
-    def __index__(self) -> int:
-        self.touch()
-        return int(self.value)
-
     def exp(self) -> Counted:
         return self._count("special", math.exp(self.value))
 
@@ -129,6 +125,16 @@ class Counted:
             return other
         other.touch()
         return other.value
+
+
+class CountedIndex(Counted):
+    """An element of a tensor of indices: it chooses an element, which is no operation."""
+
+    __slots__ = ()
+
+    def __index__(self) -> int:
+        self.touch()
+        return int(self.value)
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,12 +193,11 @@ def _run(op: Operator, tensors: Bound, algorithm: str | None) -> Counts:
     def numbers(tensor: Tensor) -> Array:
         tally.touched[tensor.name] = set()
         out = np.empty(tensor.shape, dtype=object)
-        if tensor.role == "index":
-            values = random.permutation(out.size)
-        else:
-            values = random.uniform(0.5, 1.5, out.size)
+        index = tensor.role == "index"
+        kind = CountedIndex if index else Counted
+        values = random.permutation(out.size) if index else random.uniform(0.5, 1.5, out.size)
         for place, value in enumerate(values.tolist()):
-            out.flat[place] = Counted(value, tally, (tensor.name, place))
+            out.flat[place] = kind(value, tally, (tensor.name, place))
         return out
 
     attributes = {f.name: getattr(op, f.name) for f in dataclasses.fields(op)}

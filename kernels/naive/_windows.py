@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from perfmodel.kernels.naive._numbers import Array, constant
+from ._numbers import Array, constant
 
 
 def per_axis(value: Any) -> tuple[int, int]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from perfmodel.kernels.naive._numbers import Array, Number, Weights, exp, mac
+from ._numbers import Array, Number, Weights, exp, mac
 
 #: keys that the flash algorithm handles between two rescalings
 KEY_BLOCK = 128

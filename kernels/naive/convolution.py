@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from perfmodel.kernels.naive._numbers import Array, Weights, mac
-from perfmodel.kernels.naive._windows import pad, per_axis
+from ._numbers import Array, Weights, mac
+from ._windows import pad, per_axis
 
 
 def conv2d(

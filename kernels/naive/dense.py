@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from perfmodel.kernels.naive._numbers import Array, Weights, mac
+from ._numbers import Array, Weights, mac
 
 
 def matmul(a: Array, b: Array, *, weights: Weights) -> Array:

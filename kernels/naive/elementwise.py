@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from perfmodel.kernels.naive import _numbers as numbers
-from perfmodel.kernels.naive._numbers import Array, Number, Weights
+from . import _numbers as numbers
+from ._numbers import Array, Number, Weights
 
 #: the other operand where only one tensor is given
 SCALAR = 1.5

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from perfmodel.kernels.naive._numbers import Array, Weights
+from ._numbers import Array, Weights
 
 
 def embedding(indices: Array, *, weights: Weights, rows: int, width: int) -> Array:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from perfmodel.kernels.naive._numbers import Array, Weights
+from ._numbers import Array, Weights
 
 
 def reshape(x: Array, *, weights: Weights, shape: Sequence[int]) -> Array:

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from perfmodel.kernels.naive._numbers import Array, Number, Weights
-from perfmodel.kernels.naive._windows import pad, per_axis
+from ._numbers import Array, Number, Weights
+from ._windows import pad, per_axis
 
 
 def max_pool2d(x: Array, *, weights: Weights, kernel: Any, stride: Any, padding: Any) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from perfmodel.kernels.naive._numbers import Array, Number, Weights, exp, mac, tanh
+from ._numbers import Array, Number, Weights, exp, mac, tanh
 
 
 def lstm(

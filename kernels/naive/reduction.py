@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from perfmodel.kernels.naive._numbers import Array, Weights, exp
+from ._numbers import Array, Weights, exp
 
 
 def softmax(x: Array, *, weights: Weights) -> Array:

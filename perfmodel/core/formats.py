@@ -41,8 +41,8 @@ FORMATS = {
         Format("fp8_e5m2", 8, wider=("fp16", "bf16", "fp32", "fp64")),
         Format("int64", 64, integer=True),
         Format("int32", 32, integer=True, wider=("int64", "fp64")),
-        Format("int8", 8, integer=True, wider=("int32", "fp16", "bf16", "fp32", "fp64")),
-        Format("int4", 4, integer=True, wider=("int8", "int32", "fp16", "bf16", "fp32", "fp64")),
+        Format("int8", 8, integer=True, wider=("fp16", "bf16", "int32", "fp32", "fp64")),
+        Format("int4", 4, integer=True, wider=("int8", "fp16", "bf16", "int32", "fp32", "fp64")),
         Format("bool", 8, integer=True, wider=("int8", "int32")),
     )
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import textwrap
 from collections.abc import Mapping
 from typing import Any, TextIO
 
@@ -59,11 +60,10 @@ def print_analysis(
         console.print(Text(note, style="dim"))
     console.print()
     for label, text in summary(data):
-        grid = Table.grid(padding=(0, 1))
-        grid.add_column(width=7)
-        grid.add_column()
-        grid.add_row(Text(label, style="bold"), Text(text))
-        console.print(grid)
+        lines = textwrap.wrap(text, max(console.width - 8, 20))
+        console.print(Text(f"{label:7} ", style="bold") + Text(lines[0]))
+        for line in lines[1:]:
+            console.print(Text(" " * 8 + line))
 
 
 def _printable(text: str) -> str:

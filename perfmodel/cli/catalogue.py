@@ -1,0 +1,275 @@
+"""What list, show and check do once the command line is parsed."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from perfmodel.catalog import builtin_names
+from perfmodel.cli.commands import check_format, parse_settings
+from perfmodel.errors import InputError, InvalidFileError, PerfmodelError, did_you_mean
+
+Rows = list[dict[str, Any]]
+
+
+def run_list(what: str, form: str) -> None:
+    """Print the names there are, with a word on each."""
+    check_format(form, ("table", "json"))
+    kinds = {"hardware": _hardware, "workloads": _workloads, "operators": _operators}
+    if what not in kinds:
+        raise InputError(f"cannot list '{what}'", mend=did_you_mean(what, kinds))
+    rows = kinds[what]()
+    if form == "json":
+        print(json.dumps(rows, indent=1))
+    else:
+        from perfmodel.report.tables import print_table
+
+        print_table(rows, sys.stdout)
+
+
+def _hardware() -> Rows:
+    from perfmodel.machine import load_hardware
+    from perfmodel.units import format_capacity, format_si
+
+    rows = []
+    for name in builtin_names("hardware"):
+        machine = load_hardware(name)
+        best = max(machine.roofs(), key=lambda roof: roof[1].peak)[1]
+        rows.append(
+            {
+                "name": name,
+                "kind": machine.kind,
+                "peak": f"{format_si(best.peak, 'OP/s')} {best.dtype}",
+                "bandwidth": format_si(machine.last_level.bandwidth, "B/s"),
+                "memory": format_capacity(machine.capacity),
+                "title": machine.title,
+            }
+        )
+    return rows
+
+
+def _workloads() -> Rows:
+    from perfmodel.readers import load_workload
+    from perfmodel.units import format_si
+
+    rows = []
+    for name in builtin_names("workloads"):
+        workload = load_workload(name)
+        rows.append(
+            {
+                "name": name,
+                "family": workload.about["family"],
+                "parameters": format_si(float(workload.bind().parameters()), "").strip(),
+                "phases": ", ".join(workload.phases),
+                "title": workload.about["title"],
+            }
+        )
+    return rows
+
+
+def _operators() -> Rows:
+    from perfmodel.ops import registry
+    from perfmodel.readers.inline import first_line
+
+    return [
+        {
+            "name": name,
+            "class": op.category,
+            "example": op.example,
+            "summary": first_line(op),
+        }
+        for name, op in registry().items()
+    ]
+
+
+def run_show(
+    what: str, name: str, phase: str | None, settings: Sequence[str], form: str
+) -> None:
+    """Print one device, network or operator."""
+    check_format(form, ("table", "json"))
+    kinds = {"hardware": show_hardware, "workload": show_workload, "operator": show_operator}
+    if what not in kinds:
+        raise InputError(f"cannot show '{what}'", mend=did_you_mean(what, kinds))
+    data = kinds[what](name, phase, parse_settings(settings))
+    if form == "json":
+        print(json.dumps(data, indent=1))
+    else:
+        from perfmodel.report.tables import print_sections
+
+        print_sections(data, sys.stdout)
+
+
+def show_hardware(name: str, phase: str | None, dims: dict[str, int]) -> dict[str, Any]:
+    """Return a device's roofs, ridges, levels, and the source of every number."""
+    from perfmodel.machine import load_hardware
+    from perfmodel.units import format_capacity, format_si
+
+    if phase is not None or dims:
+        raise InputError("a device has no phase and no dims to set")
+    machine = load_hardware(name)
+    bandwidth = machine.last_level.bandwidth
+    assert bandwidth is not None
+    return {
+        "name": machine.name,
+        "title": machine.title,
+        "kind": machine.kind,
+        "tdp": format_si(machine.tdp, "W"),
+        "launch overhead": ", ".join(
+            f"{mode} {format_si(value, 's')}" for mode, value in machine.overhead.items()
+        ),
+        "roofs": [
+            {
+                "engine": engine.name,
+                "kind": engine.kind,
+                "units": engine.count,
+                "format": rate.dtype + (f" (as {rate.runs_as})" if rate.runs_as else ""),
+                "peak": format_si(rate.peak, "OP/s"),
+                "achievable": format_si(rate.achievable, "OP/s") if rate.achievable else "-",
+                f"ridge at {machine.last_level.name} (FLOP/B)": f"{rate.peak / bandwidth:.3g}",
+            }
+            for engine, rate in machine.roofs()
+        ],
+        "memory, nearest first": [
+            {
+                "level": level.name,
+                "scope": level.scope,
+                "instances": level.instances,
+                "capacity each": format_capacity(level.capacity),
+                "bandwidth of all": format_si(level.bandwidth, "B/s"),
+                "achievable": format_si(level.achievable, "B/s") if level.achievable else "-",
+            }
+            for level in machine.memory
+        ],
+        "interconnect": [
+            {
+                "link": link.name,
+                "bandwidth per direction": format_si(link.bandwidth_per_direction, "B/s"),
+            }
+            for link in machine.links
+        ],
+        "provenance": [
+            {
+                "number": source.field,
+                "method": source.method,
+                "source": " ".join(part for part in (source.title, source.url) if part) or "-",
+                "evidence": " / ".join(
+                    part for part in (source.quote, source.note, source.sparsity) if part
+                ),
+            }
+            for source in machine.provenance
+        ],
+    }
+
+
+def show_workload(name: str, phase: str | None, dims: dict[str, int]) -> dict[str, Any]:
+    """Return a network's dims and its layers with shapes and parameters."""
+    from perfmodel.core.dims import show_shape, total
+    from perfmodel.readers import load_workload
+    from perfmodel.units import format_si
+
+    workload = load_workload(name, **dims)
+    graph = workload.bind(phase=phase)
+    return {
+        "name": workload.name,
+        **{k: str(v) for k, v in workload.about.items() if v and k != "file"},
+        "phases": ", ".join(workload.phases),
+        "number format": workload.precision.name,
+        "parameters": f"{graph.parameters():,}",
+        f"dims in {graph.phase}": [
+            {"dim": dim, "default": str(default), "value": str(graph.dims[dim])}
+            for dim, default in workload.dims(graph.phase).items()
+            if dim in graph.dims
+        ],
+        "layers": [
+            {
+                "layer": node.name,
+                "kind": node.op.name,
+                "n": node.count,
+                "inputs": " ".join(show_shape(t.shape) for t in node.tensors.inputs),
+                "output": show_shape(node.output.shape),
+                "parameters": format_si(
+                    float(total(w.elements for w in node.tensors.weights if w.role == "weight")), ""
+                ).strip(),
+            }
+            for node in graph.nodes
+        ],
+    }
+
+
+def show_operator(name: str, phase: str | None, dims: dict[str, int]) -> dict[str, Any]:
+    """Return an operator's definition, attributes and inline sizes."""
+    import inspect
+
+    from perfmodel.core import REQUIRED
+    from perfmodel.ops import get_operator
+
+    if phase is not None or dims:
+        raise InputError("an operator has no phase and no dims to set")
+    op = get_operator(name)
+    return {
+        "name": op.name,
+        "class": op.category,
+        "example": op.example,
+        "definition": inspect.cleandoc(op.__doc__ or ""),
+        "inline sizes": [
+            {"size": size, "default": "required" if default is REQUIRED else str(default)}
+            for size, default in op.sizes.items()
+        ],
+        "attributes in a workload file": [
+            {
+                "attribute": field.name,
+                "default": "required"
+                if field.default is dataclasses.MISSING
+                else str(field.default),
+                "meaning": field.metadata["doc"],
+            }
+            for field in op.attributes()
+        ],
+    }
+
+
+def run_check(files: Sequence[str]) -> int:
+    """Validate files; print a line for each and every problem; return the exit code."""
+    failed = 0
+    for name in files:
+        try:
+            kind = _check_file(name)
+            print(f"{name}: ok ({kind})")
+        except InvalidFileError as error:
+            failed += 1
+            for problem in error.problems:
+                print(f"error: {InputError.__str__(problem)}", file=sys.stderr)
+        except PerfmodelError as error:
+            failed += 1
+            print(f"error: {error}", file=sys.stderr)
+    return 2 if failed else 0
+
+
+def _check_file(name: str) -> str:
+    from perfmodel.catalog import load_document
+
+    document = load_document(Path(name))
+    data = document.data
+    schema = data.get("schema") if isinstance(data, dict) else None
+    known = ("perfmodel/hardware@1", "perfmodel/workload@1")
+    if schema == known[0]:
+        from perfmodel.machine_file import machine_from_document
+
+        machine_from_document(document)
+        return "hardware"
+    if schema == known[1]:
+        from perfmodel.readers.workload_file import workload_from_document
+
+        workload = workload_from_document(document)
+        for phase in workload.phases:
+            workload.bind(phase=phase)
+        return "workload"
+    raise InputError(
+        f"found schema {schema!r}, expected {' or '.join(known)}",
+        where=document.where(("schema",)),
+        mend="state it in the first line",
+    )

@@ -1,0 +1,124 @@
+"""What analyze, plot and sweep do once the command line is parsed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from perfmodel.errors import InputError, did_you_mean, shorten
+
+FORMATS = ("table", "json", "csv", "markdown")
+
+
+def parse_settings(settings: Sequence[str]) -> dict[str, int]:
+    """Return ``["batch=8"]`` as ``{"batch": 8}``."""
+    from perfmodel.readers.inline import parse_whole
+
+    dims: dict[str, int] = {}
+    for item in settings:
+        name, equals, value = (part.strip() for part in item.partition("="))
+        if not equals or not name:
+            raise InputError(f"--set {shorten(item)}, expected DIM=VALUE", mend="as in --set batch=8")
+        if name in dims:
+            raise InputError(f"--set gives '{name}' twice")
+        dims[name] = parse_whole(name, value)
+    return dims
+
+
+def check_format(form: str, known: Sequence[str] = FORMATS) -> None:
+    """Raise InputError unless ``form`` is one of the formats."""
+    if form not in known:
+        raise InputError(f"unknown format {shorten(form)}", mend=did_you_mean(form, known))
+
+
+def run_analyze(
+    workload: str,
+    hardware: str,
+    settings: Sequence[str],
+    dtype: str | None,
+    phase: str | None,
+    launch: str,
+    sort: str | None,
+    top: int | None,
+    form: str,
+    outputs: Sequence[Path],
+) -> None:
+    """Analyse and print; with -o, write files and print nothing but their names."""
+    from perfmodel.analysis import analyze
+    from perfmodel.report import format_of, render, write
+    from perfmodel.report.columns import sort_rows
+
+    check_format(form)
+    for path in outputs:
+        format_of(path)
+    dims = parse_settings(settings)
+    result = analyze(workload, hardware, phase=phase, dtype=dtype, launch=launch, **dims)
+    data = result.data
+    if sort is not None or top is not None:
+        sort_rows(data, sort, top)
+    for path in outputs:
+        write(data, path)
+        print(f"wrote {path}", file=sys.stderr)
+    if outputs and form == "table":
+        return
+    if form == "table":
+        from perfmodel.report.terminal import print_analysis
+
+        print_analysis(data, sys.stdout, sort=sort, top=top)
+    elif form == "markdown":
+        from perfmodel.report.text import to_markdown
+
+        print(to_markdown(data, sort=sort, top=top), end="")
+    else:
+        print(render(data, form), end="")
+
+
+def run_plot(
+    workloads: Sequence[str],
+    hardware: Sequence[str],
+    output: Path,
+    settings: Sequence[str],
+    dtype: str | None,
+    phase: str | None,
+    launch: str,
+) -> None:
+    """Write the rooflines of every workload on every device to one page."""
+    from perfmodel.analysis import analyze
+    from perfmodel.report.files import write_text
+    from perfmodel.report.page import roofline_page
+
+    if output.suffix.lower() != ".html":
+        raise InputError(f"cannot plot to '{output}'", mend="its name must end in .html")
+    dims = parse_settings(settings)
+    results = [
+        analyze(w, h, phase=phase, dtype=dtype, launch=launch, **dims).data
+        for h in hardware
+        for w in workloads
+    ]
+    write_text(output, roofline_page(results))
+    print(f"wrote {output}", file=sys.stderr)
+
+
+def run_sweep(
+    workload: str,
+    hardware: Sequence[str],
+    over: Sequence[str],
+    settings: Sequence[str],
+    dtype: str | None,
+    phase: str | None,
+    launch: str,
+    outputs: Sequence[Path],
+) -> None:
+    """Evaluate a grid and write it, block by block."""
+    from perfmodel.report.grid import grid_writer
+    from perfmodel.sweeping import parse_axes, sweep_blocks
+
+    dims: dict[str, Any] = dict(parse_settings(settings))
+    blocks = sweep_blocks(
+        workload, hardware, parse_axes(over), phase=phase, dtype=dtype, launch=launch, **dims
+    )
+    points = grid_writer(blocks, outputs, sys.stdout)
+    for path in outputs:
+        print(f"wrote {path} ({points:,} points)", file=sys.stderr)
