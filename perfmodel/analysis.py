@@ -29,7 +29,7 @@ SCHEMA = "perfmodel/analysis@1"
 
 
 class Analysis:
-    """The result of `analyze`: ``.totals``, ``.operators``, ``.frame()``, ``.plot()``, ``.to_json()``.
+    """The result of `analyze`: totals, operators, `frame()`, `plot()`, `to_json()`.
 
     All values are SI (FLOP, bytes, seconds); ``data`` is the JSON object itself.
     """
@@ -102,15 +102,11 @@ def analyze(
 def check_launch(launch: str) -> Launch:
     """Return ``launch`` if it is a launch mode."""
     if launch not in get_args(Launch):
-        raise InputError(
-            f"launch {shorten(launch)}", mend=f"one of {', '.join(get_args(Launch))}"
-        )
+        raise InputError(f"launch {shorten(launch)}", mend=f"one of {', '.join(get_args(Launch))}")
     return cast(Launch, launch)
 
 
-def describe(
-    workload: Workload, graph: Graph, machine: Machine, launch: Launch
-) -> dict[str, Any]:
+def describe(workload: Workload, graph: Graph, machine: Machine, launch: Launch) -> dict[str, Any]:
     """Return the JSON object of one graph on one machine."""
     costs = evaluate(graph, machine, launch)
     sums = plain(totals(graph, costs))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from perfmodel.core import Bound, Dim, Operator, Precision, Tensor, parse_precision
-from perfmodel.core.dims import maximum, smallest, total
+from perfmodel.core.dims import largest, maximum, smallest, total
 from perfmodel.core.dims import show as show_dim
 from perfmodel.errors import InputError, did_you_mean
 
@@ -38,9 +38,7 @@ def bind_operator(
     """Return ``op`` applied to ``inputs``; InputError where the shapes do not fit."""
     op.check_arity(inputs)
     made = op.infer(inputs, precision)
-    outputs = tuple(
-        t.named(name if i == 0 else f"{name}:{i}") for i, t in enumerate(made.outputs)
-    )
+    outputs = tuple(t.named(name if i == 0 else f"{name}:{i}") for i, t in enumerate(made.outputs))
     tensors = Bound(tuple(inputs), outputs, made.weights, made.caches, made.appended)
     return Node(name, op, tensors, count)
 
@@ -180,9 +178,7 @@ class Workload(ABC):
         known = self.dims(phase)
         for name, value in (dims or {}).items():
             if name not in known:
-                raise InputError(
-                    f"{self.name} has no dim '{name}'", mend=did_you_mean(name, known)
-                )
+                raise InputError(f"{self.name} has no dim '{name}'", mend=did_you_mean(name, known))
             check_size(name, value, least=0 if name in ("context", "window") else 1)
         precision = self.precision
         if dtype is not None:
@@ -209,6 +205,5 @@ def check_size(name: str, value: Dim, *, least: int = 1) -> None:
     """Raise InputError unless ``value`` is whole and at least ``least`` at every point."""
     if isinstance(value, bool) or not (smallest(value) >= least):
         raise InputError(f"{name}={show_dim(value)}, expected at least {least}")
-    if smallest(-abs(value % 1)) < 0:
+    if largest(value % 1) > 0:
         raise InputError(f"{name}={show_dim(value)}, expected a whole number")
-

@@ -10,7 +10,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -61,10 +60,8 @@ def sweep(
     """
     import pandas as pd
 
-    devices = hardware if isinstance(hardware, list | tuple) else [hardware]
-    blocks = sweep_blocks(
-        workload, devices, over, phase=phase, dtype=dtype, launch=launch, **dims
-    )
+    devices = [hardware] if isinstance(hardware, str | Machine) else list(hardware)
+    blocks = sweep_blocks(workload, devices, over, phase=phase, dtype=dtype, launch=launch, **dims)
     return pd.concat([pd.DataFrame(b) for b in blocks], ignore_index=True)
 
 
@@ -84,12 +81,12 @@ def sweep_blocks(
     named = {k: [str(v) for v in over[k]] for k in over if k in _SETTINGS}
     sizes = {k: np.asarray(v, dtype=np.float64) for k, v in over.items() if k not in named}
     defaults: dict[str, str | None] = {"phase": phase, "dtype": dtype, "launch": launch}
-    for name, values in {**named, **sizes}.items():
-        if len(values) == 0:
+    for name in over:
+        if len(over[name]) == 0:
             raise InputError(f"the axis '{name}' has no values")
         if name in dims or (name in named and name != "launch" and defaults[name] is not None):
             raise InputError(f"'{name}' is both set and swept", mend="give it once")
-    points = math.prod(len(v) for v in (machines, *named.values(), *sizes.values()))
+    points = len(machines) * math.prod(len(values) for values in over.values())
     if points > MAX_POINTS:
         raise InputError(
             f"the grid has {points:,} points, expected at most {MAX_POINTS:,}",
@@ -107,14 +104,12 @@ def _blocks(
     dims: Mapping[str, int],
     order: Sequence[str],
 ) -> Iterator[Columns]:
-    for machine, *chosen in itertools.product(machines, *named.values()):
+    for machine, chosen in itertools.product(machines, itertools.product(*named.values())):
         settings = {**defaults, **dict(zip(named, chosen, strict=True))}
         mode = check_launch(settings["launch"] or "graph")
         for part in _parts(sizes, BLOCK_POINTS):
             grid = dict(zip(part, np.ix_(*part.values()), strict=True)) if part else {}
-            graph = network.bind(
-                {**dims, **grid}, phase=settings["phase"], dtype=settings["dtype"]
-            )
+            graph = network.bind({**dims, **grid}, phase=settings["phase"], dtype=settings["dtype"])
             shape = tuple(len(v) for v in part.values())
             axes = {k: np.broadcast_to(v, shape).ravel() for k, v in grid.items()}
             count = math.prod(shape)
@@ -196,7 +191,8 @@ def _values(name: str, text: str) -> Array:
     first, last, step = (*parts, 1)[:3]
     if step < 1 or last < first:
         raise InputError(
-            f"{name}={shorten(text)}: an empty range", mend="FIRST:LAST:STEP with FIRST <= LAST, STEP >= 1"
+            f"{name}={shorten(text)}: an empty range",
+            mend="FIRST:LAST:STEP with FIRST <= LAST, STEP >= 1",
         )
     if (last - first) // step >= MAX_POINTS:
         raise InputError(
@@ -205,4 +201,3 @@ def _values(name: str, text: str) -> Array:
             mend="take a coarser step",
         )
     return np.arange(first, last + 1, step, dtype=np.float64)
-

@@ -100,7 +100,8 @@ def _wrong_unit(text: str, number: str, unit: str, dimension: str, where: str | 
     for other, units in UNITS.items():
         if unit in units:
             return InputError(
-                f"found {shorten(text)}, which is {_article(other)}, where {_article(dimension)} belongs",
+                f"found {shorten(text)}, which is {_article(other)},"
+                f" where {_article(dimension)} belongs",
                 where=where,
                 mend=f"write it as in {example}",
             )

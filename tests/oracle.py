@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from perfmodel.kernels.naive import naive_kernel
 
 from perfmodel.core import Bound, Operator, Precision, Tensor, Work
 from perfmodel.graph import bind_operator
+from perfmodel.kernels.naive import naive_kernel
 
 Array = npt.NDArray[Any]
 
@@ -31,9 +31,9 @@ ITEM_BYTES = {
     "int64": 8, "int32": 4, "int8": 1, "int4": 0.5,
 }  # fmt: skip
 
-#: attributes of operators whose window can step over elements: one kernel cannot
-#: fetch around such gaps, so the whole tensor counts as read
-SKIPPING = ("stride", "window")
+#: attributes of operators that can step over elements: windows set far apart, keys
+#: outside a window, queries before the first key. The whole tensor may count as read.
+SKIPPING = ("stride", "window", "causal")
 
 
 @dataclass

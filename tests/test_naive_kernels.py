@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from perfmodel.kernels.naive import naive_kernel
 
+from perfmodel.kernels.naive import naive_kernel
 from perfmodel.ops import registry
 
 Array = npt.NDArray[Any]
@@ -64,12 +64,12 @@ def sigmoid(x: Array) -> Array:
     return np.reciprocal(1 + np.exp(-x))
 
 
-def lstm_direction(x: Array, W: Array, U: Array, bias: Array) -> Array:
-    H = U.shape[1]
+def lstm_direction(x: Array, of_input: Array, of_hidden: Array, bias: Array) -> Array:
+    H = of_hidden.shape[1]
     h, c = np.zeros((x.shape[0], H)), np.zeros((x.shape[0], H))
     out = []
     for t in range(x.shape[1]):
-        i, f, g, o = np.split(x[:, t] @ W.T + h @ U.T + bias.sum(axis=0), 4, axis=1)
+        i, f, g, o = np.split(x[:, t] @ of_input.T + h @ of_hidden.T + bias.sum(axis=0), 4, axis=1)
         c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
         h = sigmoid(o) * np.tanh(c)
         out.append(h)
@@ -218,9 +218,9 @@ def test_embedding_gathers_rows() -> None:
     np.testing.assert_array_equal(y, table[indices])
 
 
-def visible(S: int, length: int, causal: bool, window: int) -> Array:
+def visible(q_len: int, length: int, causal: bool, window: int) -> Array:
     """Return which key (column) a query (row) sees, one query after the other."""
-    place = np.arange(length - S, length)[:, None]
+    place = np.arange(length - q_len, length)[:, None]
     key = np.arange(length)[None, :]
     if causal:
         return (key <= place) & (key > place - (window or length))
@@ -233,12 +233,12 @@ def visible(S: int, length: int, causal: bool, window: int) -> Array:
 @pytest.mark.parametrize("context", [0, 3])
 @pytest.mark.parametrize("window", [0, 2, 130])
 @pytest.mark.parametrize("causal", [False, True])
-@pytest.mark.parametrize(("S", "new"), [(4, 4), (1, 7), (2, 259)])
+@pytest.mark.parametrize(("q_len", "new"), [(4, 4), (1, 7), (2, 259)])
 def test_attention_computes_what_full_matrices_compute(
-    S: int, new: int, causal: bool, window: int, context: int, algorithm: str
+    q_len: int, new: int, causal: bool, window: int, context: int, algorithm: str
 ) -> None:
     B, heads, kv_heads, D, E = 2, 4, 2, 3, 5
-    q, k = random_array((B, S, heads * D), 0), random_array((B, new, kv_heads * D), 1)
+    q, k = random_array((B, q_len, heads * D), 0), random_array((B, new, kv_heads * D), 1)
     v = random_array((B, new, kv_heads * E), 2)
     caches = {
         "k_cache": random_array((B, kv_heads, context, D), 3),
@@ -249,11 +249,13 @@ def test_attention_computes_what_full_matrices_compute(
         context=context, cached=context > 0, algorithm=algorithm, **(caches if context else {}),
     )  # fmt: skip
     keys, values = (
-        np.concatenate([cache.swapaxes(1, 2).reshape(B, context, -1), new_tokens], axis=1)
+        np.concatenate(
+            [cache.swapaxes(1, 2).reshape(B, context, new_tokens.shape[-1]), new_tokens], axis=1
+        )
         for cache, new_tokens in zip(caches.values(), (k, v), strict=True)
     )
     expected = attention(
-        q, keys, values, heads, kv_heads, visible(S, context + new, causal, window)
+        q, keys, values, heads, kv_heads, visible(q_len, context + new, causal, window)
     )
     np.testing.assert_allclose(y, expected, rtol=TOLERANCE, atol=TOLERANCE)
 

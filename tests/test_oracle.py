@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from oracle import Counted, Tally, bind, check_operator, count
-from perfmodel.kernels.naive import naive_kernel
 
 from perfmodel.core import (
     Access,
@@ -22,6 +21,7 @@ from perfmodel.core import (
     Work,
     parse_precision,
 )
+from perfmodel.kernels.naive import naive_kernel
 from perfmodel.ops import get_operator, registry
 from perfmodel.readers.inline import complete_sizes, write_inline
 
@@ -73,6 +73,7 @@ ATTENTION: list[tuple[Mapping[str, Any], int, int, int, int]] = [
     ({"q_heads": 2, "kv_heads": 1, "causal": True, "window": 130}, 3, 262, 1, 1),
     ({"q_heads": 1, "kv_heads": 1, "causal": True, "window": 9}, 4, 4, 2, 1),
     ({"q_heads": 1, "kv_heads": 1, "window": 9}, 3, 4, 2, 1),
+    ({"q_heads": 1, "kv_heads": 1, "causal": True}, 5, 3, 2, 1),
     ({"q_heads": 2, "kv_heads": 1}, 2, 257, 1, 1),
 ]
 

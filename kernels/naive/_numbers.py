@@ -6,7 +6,7 @@ A counting number brings its own method of the same name; anything else is a flo
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy.typing as npt
@@ -43,3 +43,24 @@ def erf(x: Number) -> Number:
 
 def sqrt(x: Number) -> Number:
     return x.sqrt() if hasattr(x, "sqrt") else math.sqrt(x)
+
+
+def mean(values: Sequence[Number]) -> Number:
+    """Return the sum, which starts at the first value, times a constant."""
+    total = values[0]
+    for value in values[1:]:
+        total = total + value
+    return total * (1.0 / len(values))
+
+
+def softmax_row(values: Sequence[Number]) -> list[Number]:
+    """Return the softmax of one row, its reductions starting at the first value."""
+    largest = values[0]
+    for value in values[1:]:
+        largest = max(largest, value)
+    powers = [exp(value - largest) for value in values]
+    total = powers[0]
+    for power in powers[1:]:
+        total = total + power
+    reciprocal = 1.0 / total
+    return [power * reciprocal for power in powers]

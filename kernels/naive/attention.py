@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ._numbers import Array, Number, Weights, exp, mac
+from ._numbers import Array, Number, Weights, exp, mac, softmax_row
 
 #: keys that the flash algorithm handles between two rescalings
 KEY_BLOCK = 128
@@ -110,17 +110,8 @@ def _unfused(
         scores = [_score(q[i], k[j]) for j in range(length)]
         if masked:
             scores = [s + (0.0 if j in seen else HIDDEN) for j, s in enumerate(scores)]
-        largest = scores[0]
-        for score in scores[1:]:
-            largest = max(largest, score)
-        powers = [exp(score - largest) for score in scores]
-        total = powers[0]
-        for power in powers[1:]:
-            total = total + power
-        reciprocal = 1.0 / total
-        probabilities = [power * reciprocal for power in powers]
         out: list[Number] = [0.0] * E
-        for j, probability in enumerate(probabilities):
+        for j, probability in enumerate(softmax_row(scores)):
             for e in range(E):
                 out[e] = mac(out[e], probability, v[j, e])
         rows.append(out)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._numbers import Array, Number, Weights, sqrt
+from ._numbers import Array, Weights, mean, sqrt
 
 EPSILON = 1e-5
 
@@ -24,9 +24,9 @@ def batch_norm(x: Array, *, weights: Weights) -> Array:
 def layer_norm(x: Array, *, weights: Weights, bias: bool) -> Array:
     y = np.empty(x.shape, dtype=x.dtype)
     for row in np.ndindex(*x.shape[:-1]):
-        mean = _mean(list(x[row]))
-        centred = [value - mean for value in x[row]]
-        factor = 1.0 / sqrt(_mean([value * value for value in centred]) + EPSILON)
+        average = mean(list(x[row]))
+        centred = [value - average for value in x[row]]
+        factor = 1.0 / sqrt(mean([value * value for value in centred]) + EPSILON)
         for c, value in enumerate(centred):
             scaled = value * factor * weights["gamma"][c]
             y[(*row, c)] = scaled + weights["beta"][c] if bias else scaled
@@ -36,14 +36,7 @@ def layer_norm(x: Array, *, weights: Weights, bias: bool) -> Array:
 def rms_norm(x: Array, *, weights: Weights) -> Array:
     y = np.empty(x.shape, dtype=x.dtype)
     for row in np.ndindex(*x.shape[:-1]):
-        factor = 1.0 / sqrt(_mean([value * value for value in x[row]]) + EPSILON)
+        factor = 1.0 / sqrt(mean([value * value for value in x[row]]) + EPSILON)
         for c, value in enumerate(x[row]):
             y[(*row, c)] = value * factor * weights["gamma"][c]
     return y
-
-
-def _mean(values: list[Number]) -> Number:
-    total = values[0]
-    for value in values[1:]:
-        total = total + value
-    return total * (1.0 / len(values))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ._numbers import Array, Number, Weights
+from ._numbers import Array, Number, Weights, mean
 from ._windows import pad, per_axis
 
 
@@ -17,11 +17,11 @@ def max_pool2d(x: Array, *, weights: Weights, kernel: Any, stride: Any, padding:
 
 
 def avg_pool2d(x: Array, *, weights: Weights, kernel: Any, stride: Any, padding: Any) -> Array:
-    return _pooled(pad(x, padding, 0.0), kernel, stride, _mean)
+    return _pooled(pad(x, padding, 0.0), kernel, stride, mean)
 
 
 def global_avg_pool2d(x: Array, *, weights: Weights) -> Array:
-    return _pooled(x, x.shape[2:], 1, _mean)
+    return _pooled(x, x.shape[2:], 1, mean)
 
 
 def _pooled(x: Array, kernel: Any, stride: Any, reduce: Callable[[list[Number]], Number]) -> Array:
@@ -43,10 +43,3 @@ def _largest(values: list[Number]) -> Number:
     for value in values[1:]:
         largest = max(largest, value)
     return largest
-
-
-def _mean(values: list[Number]) -> Number:
-    total = values[0]
-    for value in values[1:]:
-        total = total + value
-    return total * (1.0 / len(values))

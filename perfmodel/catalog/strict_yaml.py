@@ -113,10 +113,15 @@ class _Builder:
             )
         if getattr(event, "anchor", None):
             raise self._error(
-                event, f"the anchor '&{event.anchor}'", "no anchors", "remove it and repeat the value"
+                event,
+                f"the anchor '&{event.anchor}'",
+                "no anchors",
+                "remove it and repeat the value",
             )
         if getattr(event, "tag", None) not in (None, "!"):
-            raise self._error(event, f"the tag {shorten(event.tag)}", "plain data", "remove the tag")
+            raise self._error(
+                event, f"the tag {shorten(event.tag)}", "plain data", "remove the tag"
+            )
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar(event)
         if isinstance(event, yaml.SequenceStartEvent):

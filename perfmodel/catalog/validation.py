@@ -42,7 +42,7 @@ def quantity(dimension: str) -> Any:
 
 
 def validate(document: Document, spec: type[SpecT], root: tuple[Any, ...] = ()) -> SpecT:
-    """Return ``document``'s data (below ``root``) as ``spec``; InvalidFileError lists what is wrong."""
+    """Return ``document``'s data below ``root`` as ``spec``; InvalidFileError lists problems."""
     data = document.data
     for key in root:
         data = data[key]

@@ -45,7 +45,10 @@ def _run(arguments: Sequence[str] | None) -> int:
     from perfmodel.cli.app import app
     from perfmodel.errors import one_line
 
-    usage_error = next(c for c in BadParameter.__mro__ if c.__name__ == "ClickException")
+    # Typer carries its own copy of click in some versions, and uses click in others.
+    usage_error: type[Exception] = next(
+        c for c in BadParameter.__mro__ if c.__name__ == "ClickException"
+    )
     try:
         code = app(arguments, standalone_mode=False, prog_name="perfmodel")
         sys.stdout.flush()

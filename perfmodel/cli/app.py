@@ -42,7 +42,9 @@ LaunchMode = Annotated[
 ]
 Outputs = Annotated[
     list[Path] | None,
-    typer.Option("--output", "-o", metavar="FILE", help="Write a file; its suffix picks the format."),
+    typer.Option(
+        "--output", "-o", metavar="FILE", help="Write a file; its suffix picks the format."
+    ),
 ]
 Format = Annotated[str, typer.Option("--format", metavar="FORMAT", help="What is printed.")]
 
@@ -69,7 +71,9 @@ def analyze(
     sort: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="Sort rows: time, flops, bytes, name, ...")
     ] = None,
-    top: Annotated[int | None, typer.Option(metavar="N", min=1, help="Print the first N rows.")] = None,
+    top: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Print the first N rows.")
+    ] = None,
     format_: Format = "table",
     output: Outputs = None,
 ) -> None:
@@ -148,7 +152,7 @@ def show(
     set_: Settings = None,
     format_: Format = "table",
 ) -> None:
-    """One device with its sources, one network with its layers, or one operator. Formats: table, json."""
+    """A device with its sources, a network with its layers, or an operator (table, json)."""
     from perfmodel.cli.catalogue import run_show
 
     run_show(what, name, phase, set_ or [], format_)

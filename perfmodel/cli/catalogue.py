@@ -33,19 +33,20 @@ def run_list(what: str, form: str) -> None:
 
 def _hardware() -> Rows:
     from perfmodel.machine import load_hardware
-    from perfmodel.units import format_capacity, format_si
 
     rows = []
     for name in builtin_names("hardware"):
         machine = load_hardware(name)
-        best = max(machine.roofs(), key=lambda roof: roof[1].peak)[1]
+        peaks = [r for _, r in machine.roofs() if r.unit == "FLOP/s" and r.runs_as is None]
+        best = max(peaks, key=lambda rate: rate.peak)
         rows.append(
             {
                 "name": name,
                 "kind": machine.kind,
-                "peak": f"{format_si(best.peak, 'OP/s')} {best.dtype}",
-                "bandwidth": format_si(machine.last_level.bandwidth, "B/s"),
-                "memory": format_capacity(machine.capacity),
+                "peak_flop_per_s": best.peak,
+                "peak_format": best.dtype,
+                "bandwidth_bytes_per_s": machine.last_level.bandwidth,
+                "capacity_bytes": machine.capacity,
                 "title": machine.title,
             }
         )
@@ -54,7 +55,6 @@ def _hardware() -> Rows:
 
 def _workloads() -> Rows:
     from perfmodel.readers import load_workload
-    from perfmodel.units import format_si
 
     rows = []
     for name in builtin_names("workloads"):
@@ -63,8 +63,8 @@ def _workloads() -> Rows:
             {
                 "name": name,
                 "family": workload.about["family"],
-                "parameters": format_si(float(workload.bind().parameters()), "").strip(),
-                "phases": ", ".join(workload.phases),
+                "parameters": workload.bind().parameters(),
+                "phases": list(workload.phases),
                 "title": workload.about["title"],
             }
         )
@@ -86,9 +86,7 @@ def _operators() -> Rows:
     ]
 
 
-def run_show(
-    what: str, name: str, phase: str | None, settings: Sequence[str], form: str
-) -> None:
+def run_show(what: str, name: str, phase: str | None, settings: Sequence[str], form: str) -> None:
     """Print one device, network or operator."""
     check_format(form, ("table", "json"))
     kinds = {"hardware": show_hardware, "workload": show_workload, "operator": show_operator}
@@ -127,8 +125,8 @@ def show_hardware(name: str, phase: str | None, dims: dict[str, int]) -> dict[st
                 "kind": engine.kind,
                 "units": engine.count,
                 "format": rate.dtype + (f" (as {rate.runs_as})" if rate.runs_as else ""),
-                "peak": format_si(rate.peak, "OP/s"),
-                "achievable": format_si(rate.achievable, "OP/s") if rate.achievable else "-",
+                "peak": format_si(rate.peak, rate.unit),
+                "achievable": format_si(rate.achievable, rate.unit) if rate.achievable else "-",
                 f"ridge at {machine.last_level.name} (FLOP/B)": f"{rate.peak / bandwidth:.3g}",
             }
             for engine, rate in machine.roofs()
@@ -257,7 +255,7 @@ def _check_file(name: str) -> str:
     schema = data.get("schema") if isinstance(data, dict) else None
     known = ("perfmodel/hardware@1", "perfmodel/workload@1")
     if schema == known[0]:
-        from perfmodel.machine_file import machine_from_document
+        from perfmodel.machine.read import machine_from_document
 
         machine_from_document(document)
         return "hardware"

@@ -20,7 +20,9 @@ def parse_settings(settings: Sequence[str]) -> dict[str, int]:
     for item in settings:
         name, equals, value = (part.strip() for part in item.partition("="))
         if not equals or not name:
-            raise InputError(f"--set {shorten(item)}, expected DIM=VALUE", mend="as in --set batch=8")
+            raise InputError(
+                f"--set {shorten(item)}, expected DIM=VALUE", mend="as in --set batch=8"
+            )
         if name in dims:
             raise InputError(f"--set gives '{name}' twice")
         dims[name] = parse_whole(name, value)

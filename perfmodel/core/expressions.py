@@ -132,7 +132,9 @@ def parse_expression(text: str) -> Expression:
     try:
         tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise InputError(f"cannot read the expression {shorten(text)}", mend=f"use {_ALLOWED}") from None
+        raise InputError(
+            f"cannot read the expression {shorten(text)}", mend=f"use {_ALLOWED}"
+        ) from None
     if sum(1 for _ in ast.walk(tree)) > MAX_NODES or _depth(tree) > MAX_DEPTH:
         raise InputError(f"the expression {shorten(text)} is too long or too deeply nested")
     _check(tree, text)
@@ -174,4 +176,6 @@ def _check(node: ast.expr, text: str) -> None:
 
 
 def _refused(text: str, what: str) -> InputError:
-    return InputError(f"{what} is not allowed in the expression {shorten(text)}", mend=f"use {_ALLOWED}")
+    return InputError(
+        f"{what} is not allowed in the expression {shorten(text)}", mend=f"use {_ALLOWED}"
+    )

@@ -64,9 +64,7 @@ def get_format(name: str) -> Format:
     """Return the format called ``name`` (aliases such as 'float16' too)."""
     canonical = _ALIASES.get(name.lower(), name.lower())
     if canonical not in FORMATS:
-        raise InputError(
-            f"unknown number format {shorten(name)}", mend=did_you_mean(name, FORMATS)
-        )
+        raise InputError(f"unknown number format {shorten(name)}", mend=did_you_mean(name, FORMATS))
     return FORMATS[canonical]
 
 

@@ -155,16 +155,12 @@ class Operator(ABC):
 
 def size(default: Any = dataclasses.MISSING, *, doc: str, least: int = 1) -> Any:
     """Declare an attribute that is a Dim of at least ``least``."""
-    return dataclasses.field(
-        default=default, metadata={"kind": "size", "doc": doc, "least": least}
-    )
+    return dataclasses.field(default=default, metadata={"kind": "size", "doc": doc, "least": least})
 
 
 def pair(default: Any = dataclasses.MISSING, *, doc: str, least: int = 1) -> Any:
     """Declare an attribute that is one size for both axes, or ``[height, width]``."""
-    return dataclasses.field(
-        default=default, metadata={"kind": "pair", "doc": doc, "least": least}
-    )
+    return dataclasses.field(default=default, metadata={"kind": "pair", "doc": doc, "least": least})
 
 
 def size_list(default: Any = dataclasses.MISSING, *, doc: str, least: int = -1) -> Any:
@@ -217,7 +213,9 @@ def window_output(
     top, left, bottom, right = borders(padding)
     padded = (image[0] + top + bottom, image[1] + left + right)
     out = []
-    for extent, taps, step, gap in zip(padded, both(kernel), both(stride), both(dilation), strict=True):
+    for extent, taps, step, gap in zip(
+        padded, both(kernel), both(stride), both(dilation), strict=True
+    ):
         window = gap * (taps - 1) + 1
         if smallest(extent - window) < 0:
             raise InputError(

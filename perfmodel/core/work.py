@@ -100,8 +100,9 @@ class WorkBuilder:
         return self
 
     def read(self, *tensors: Tensor) -> WorkBuilder:
-        """Read each tensor once."""
-        self.accesses += [Access(t.name, "read", t.bytes) for t in tensors]
+        """Read each tensor once, a tensor that is given twice too."""
+        unique = {id(t): t for t in tensors}.values()
+        self.accesses += [Access(t.name, "read", t.bytes) for t in unique]
         return self
 
     def write(self, *tensors: Tensor) -> WorkBuilder:

@@ -24,11 +24,14 @@ from perfmodel.core import (
     missed_share,
     size,
 )
-from perfmodel.core.dims import ceil_div, maximum, minimum, smallest
+from perfmodel.core.dims import ceil_div, maximum, minimum, smallest, total
 from perfmodel.errors import InputError
 
 #: keys that the flash algorithm handles between two rescalings of its sums
 FLASH_KEY_BLOCK = 128
+
+
+_SIZES = ("batch", "q_heads", "kv_heads", "q_len", "kv_len", "head_dim")
 
 
 @dataclass(frozen=True)
@@ -69,20 +72,28 @@ class Attention(Operator):
         "window": 0,
         "algorithm": "flash",
     }
-    example = "attention:batch=1,q_heads=32,kv_heads=8,q_len=2048,kv_len=2048,head_dim=128,causal=true"
-    small = (
-        {"batch": 1, "q_heads": 2, "kv_heads": 2, "q_len": 3, "kv_len": 3, "head_dim": 2},
-        {"batch": 2, "q_heads": 4, "kv_heads": 2, "q_len": 5, "kv_len": 5, "head_dim": 3, "causal": True},
-        {"batch": 1, "q_heads": 3, "kv_heads": 1, "q_len": 1, "kv_len": 7, "head_dim": 5, "causal": True},
-        {"batch": 1, "q_heads": 1, "kv_heads": 1, "q_len": 4, "kv_len": 9, "head_dim": 1, "causal": True,
-         "window": 3},
-        {"batch": 1, "q_heads": 2, "kv_heads": 1, "q_len": 3, "kv_len": 300, "head_dim": 1, "causal": True},
-        {"batch": 1, "q_heads": 1, "kv_heads": 1, "q_len": 4, "kv_len": 6, "head_dim": 2, "window": 3},
-        {"batch": 2, "q_heads": 2, "kv_heads": 1, "q_len": 3, "kv_len": 5, "head_dim": 2, "causal": True,
-         "algorithm": "unfused"},
-        {"batch": 1, "q_heads": 2, "kv_heads": 2, "q_len": 4, "kv_len": 4, "head_dim": 3,
-         "algorithm": "unfused"},
-    )  # fmt: skip
+    example = (
+        "attention:batch=1,q_heads=32,kv_heads=8,q_len=2048,kv_len=2048,head_dim=128,causal=true"
+    )
+    small = tuple(
+        dict(
+            zip(
+                ("batch", "q_heads", "kv_heads", "q_len", "kv_len", "head_dim"), sizes, strict=True
+            ),
+            **more,
+        )
+        for sizes, more in (
+            ((1, 2, 2, 3, 3, 2), {}),
+            ((2, 4, 2, 5, 5, 3), {"causal": True}),
+            ((1, 3, 1, 1, 7, 5), {"causal": True}),
+            ((1, 1, 1, 4, 9, 1), {"causal": True, "window": 3}),
+            ((1, 2, 1, 3, 300, 1), {"causal": True}),
+            ((1, 1, 1, 4, 6, 2), {"window": 3}),
+            ((2, 2, 1, 3, 5, 2), {"causal": True, "algorithm": "unfused"}),
+            ((1, 2, 2, 4, 4, 3), {"algorithm": "unfused"}),
+            ((1, 2, 1, 2, 60, 2), {"causal": True, "window": 8}),
+        )
+    )
 
     q_heads: Dim = size(doc="query heads")
     kv_heads: Dim = size(doc="key and value heads; fewer than q_heads share them")
@@ -163,14 +174,14 @@ class _Heads:
         self.head_dim, self.value_dim = q.shape[-1] // op.q_heads, v.shape[-1] // op.kv_heads
         self.pairs = self._over_queries(lambda x: x * (x + 1) // 2, lambda seen: seen)
         self.rows = self._over_queries(lambda x: x, lambda seen: minimum(seen, 1))
-        self.key_bytes = k.bytes + v.bytes + sum(c.bytes for c in t.caches)
+        # The keys that some query of a head sees: a causal window leaves the oldest out.
+        behind = _window(op, self.kv_len) - 1 if op.causal else self.kv_len
+        self.keys_seen = minimum(self.kv_len, self.q_len + behind)
 
-    def _over_queries(
-        self, up_to: Callable[[Dim], Dim], each: Callable[[Dim], Dim]
-    ) -> Dim:
+    def _over_queries(self, up_to: Callable[[Dim], Dim], each: Callable[[Dim], Dim]) -> Dim:
         """Sum over a head's queries of ``each(keys seen)``; ``up_to(x)`` sums each(1..x)."""
         kv = self.kv_len
-        window = self.op.window + kv * (self.op.window == 0)  # 0 means all keys
+        window = _window(self.op, kv)
         if not self.op.causal:
             return self.q_len * each(minimum(window, kv))
 
@@ -191,26 +202,38 @@ class _Heads:
 
         return self._over_queries(up_to, lambda seen: ceil_div(seen, size))
 
-    def io(self) -> WorkBuilder:
-        """Return a builder with q, k, v, the cache and y moved once."""
-        builder = WorkBuilder().read(*self.t.inputs, *self.t.caches).write(self.t.y)
-        if self.op.cached:
-            for name, new in zip(("k_cache", "v_cache"), self.t.appended, strict=True):
-                builder.access(name, "write", new.bytes)
+    def io(self, keys: Dim) -> WorkBuilder:
+        """Return a builder with q, ``keys`` of the keys and values, and y moved once."""
+        q, k, v = self.t.inputs
+        builder = WorkBuilder().read(q).write(self.t.y)
+        fresh = k.shape[1]
+        for tensor in (k, v):
+            builder.access(tensor.name, "read", tensor.bytes * minimum(keys, fresh) / fresh)
+        for cache, new in zip(self.t.caches, self.t.appended, strict=True):
+            builder.access(cache.name, "read", new.bytes * maximum(keys - fresh, 0) / fresh)
+            builder.access(cache.name, "write", new.bytes)
         return builder
+
+    def key_bytes(self, keys: Dim) -> Dim:
+        """Return the bytes of ``keys`` of the keys and values, of all heads."""
+        return total(t.bytes / t.shape[1] * keys for t in self.t.inputs[1:])
+
+
+def _window(op: Attention, kv_len: Dim) -> Dim:
+    """Return the keys a query may see; a window of 0 means all."""
+    return op.window + kv_len * (op.window == 0)
 
 
 def _flash(h: _Heads) -> Work:
     macs = h.heads * h.pairs * (h.head_dim + h.value_dim)
     rescaled = h.blocks() - h.rows  # every block of a row but its first
-    builder = h.io().count("matrix", h.dtype, 2 * macs)
+    builder = h.io(h.keys_seen).count("matrix", h.dtype, 2 * macs)
     # A pair: scale, compare, subtract, add. A rescaling: subtract, and the
     # products with the running sum and output. A row: its output times 1/sum.
     builder.count(
         "vector",
         h.dtype,
-        h.heads
-        * (4 * h.pairs - 2 * h.rows + rescaled * (2 + h.value_dim) + h.rows * h.value_dim),
+        h.heads * (4 * h.pairs - 2 * h.rows + rescaled * (2 + h.value_dim) + h.rows * h.value_dim),
     )
     builder.count("special", h.dtype, h.heads * (h.pairs + rescaled + h.rows))
 
@@ -219,8 +242,9 @@ def _flash(h: _Heads) -> Work:
         itemsize = h.t.x.bytes / h.t.x.elements
         row_bytes = h.head_dim * itemsize + h.value_dim * 4  # a query and its fp32 output
         query_blocks = maximum(1, group_rows * row_bytes / maximum(capacity, row_bytes))
-        again = (query_blocks - 1) * missed_share(h.key_bytes / h.kv_heads, capacity)
-        return h.key_bytes * again * (h.pairs / (h.q_len * h.kv_len))
+        keys = h.key_bytes(h.keys_seen)
+        again = (query_blocks - 1) * missed_share(keys / h.kv_heads, capacity)
+        return keys * again * (h.pairs / (h.q_len * h.keys_seen))
 
     return builder.build(macs=macs, extra_traffic=extra)
 
@@ -229,7 +253,7 @@ def _unfused(h: _Heads) -> Work:
     rows, pairs = h.heads * h.q_len, h.heads * h.q_len * h.kv_len
     macs = pairs * (h.head_dim + h.value_dim)
     masked = h.op.causal or not np.all(np.equal(h.op.window, 0))
-    builder = h.io().count("matrix", h.dtype, 2 * macs)
+    builder = h.io(h.kv_len).count("matrix", h.dtype, 2 * macs)
     # Scale, mask, then softmax over the whole row.
     builder.count("vector", h.dtype, pairs * (6 if masked else 5) - 2 * rows)
     builder.count("special", h.dtype, pairs + rows)
@@ -241,7 +265,7 @@ def _unfused(h: _Heads) -> Work:
 
 @dataclass(frozen=True)
 class Rope(Operator):
-    """Rotary position embedding: ``x[B,S,H D] -> y[B,S,H D]``, table ``[S,D]`` of cosines and sines.
+    """Rotary position embedding: ``x[B,S,H D] -> y[B,S,H D]``, ``table[S,D]`` of cos and sin.
 
     Each pair of values turns by an angle of its position: four multiplications
     and two additions a pair, so three operations an element.

@@ -18,8 +18,8 @@ from perfmodel.core import (
     both,
     flag,
     gemm_extra_traffic,
-    pair,
     pads,
+    pair,
     size,
     window_output,
 )
@@ -80,7 +80,9 @@ class Conv2d(Operator):
         r, s = both(self.kernel)
         self.need_same(c % self.groups, 0, "channels modulo groups")
         self.need_same(self.out_channels % self.groups, 0, "out_channels modulo groups")
-        p, q = window_output(self.name, (h, w), self.kernel, self.stride, self.padding, self.dilation)
+        p, q = window_output(
+            self.name, (h, w), self.kernel, self.stride, self.padding, self.dilation
+        )
         shape = (self.out_channels, c // self.groups, r, s)
         weights = [Tensor(shape, precision.weight, "weight", "weight")]
         if self.bias:

@@ -23,7 +23,7 @@ from perfmodel.core import (
     Work,
     WorkBuilder,
 )
-from perfmodel.core.dims import maximum, same
+from perfmodel.core.dims import maximum, same, show_shape
 from perfmodel.errors import InputError
 
 
@@ -187,7 +187,7 @@ def _broadcast(name: str, shapes: Sequence[tuple[Dim, ...]]) -> tuple[Dim, ...]:
         widest = maximum(*dims) if len(dims) > 1 else dims[0]
         for dim in dims:
             if not (same(dim, widest) or same(dim, 1)):
-                listed = " and ".join(str(Tensor(s, "")).removeprefix("tensor").strip() for s in shapes)
+                listed = " and ".join(show_shape(s) for s in shapes)
                 raise InputError(f"{name}: shapes {listed} do not broadcast")
         out.append(widest)
     return tuple(reversed(out))

@@ -34,7 +34,7 @@ class Movement(Operator):
     category = "movement"
 
     def work(self, t: Bound) -> Work:
-        return WorkBuilder().access("x", "read", t.y.bytes).write(t.y).build()
+        return WorkBuilder().access(t.x.name, "read", t.y.bytes).write(t.y).build()
 
     def axis_of(self, axis: Dim, rank: int) -> int:
         """Return ``axis`` counted from 0; InputError where there is none such."""
@@ -45,7 +45,7 @@ class Movement(Operator):
 
 @dataclass(frozen=True)
 class Reshape(Operator):
-    """Another view of the same values: ``x[...] -> y[shape]``; one size may be -1. Moves nothing."""
+    """Another view of the same values: ``x[...] -> y[shape]``; one size may be -1."""
 
     name = "reshape"
     category = "movement"
@@ -111,7 +111,7 @@ class Flatten(Operator):
 
 @dataclass(frozen=True)
 class Transpose(Movement):
-    """Axes in another order: ``x[d0, d1, ...] -> y[d_axes0, d_axes1, ...]``; by default reversed."""
+    """Axes in another order, by default reversed: ``x[d0, d1] -> y[d_axes0, d_axes1]``."""
 
     name = "transpose"
     sizes = {"rows": REQUIRED, "cols": REQUIRED}
@@ -163,6 +163,9 @@ class Concat(Movement):
         shape = list(first.shape)
         shape[axis] = total(t.shape[axis] for t in inputs)
         return Inferred((first.like(*shape),))
+
+    def work(self, t: Bound) -> Work:
+        return WorkBuilder().read(*t.inputs).write(t.y).build()
 
     @classmethod
     def from_sizes(

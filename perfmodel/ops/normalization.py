@@ -24,7 +24,7 @@ from perfmodel.errors import InputError
 
 @dataclass(frozen=True)
 class BatchNorm(Operator):
-    """Batch normalization at inference, with stored mean and variance: ``x[N,C,...] -> y[N,C,...]``.
+    """Batch normalization at inference, with stored statistics: ``x[N,C,...] -> y[N,C,...]``.
 
     ``y = gamma (x - mean) / sqrt(variance + epsilon) + beta``, computed as
     ``x scale + shift``: two operations an element; scale and shift take three
@@ -115,7 +115,7 @@ class RowNorm(Operator):
 
 @dataclass(frozen=True)
 class LayerNorm(RowNorm):
-    """Layer normalization over the last axis: ``x[..., C] -> y[..., C]``, ``gamma[C]``, ``beta[C]``.
+    """Layer normalization over the last axis: ``x[..., C] -> y[..., C]``, ``gamma, beta[C]``.
 
     ``y = gamma (x - mean) / sqrt(variance + epsilon) + beta``. A row takes
     C-1 additions and one multiplication for the mean; C subtractions; C

@@ -70,9 +70,7 @@ class Pool2d(Operator):
         cls, sizes: Mapping[str, Any], precision: Precision
     ) -> tuple[Operator, list[Tensor]]:
         x = Tensor(tuple(sizes[d] for d in "nchw"), precision.activation, name="x")
-        op = cls(
-            kernel=(sizes["r"], sizes["s"]), stride=sizes["stride"], padding=sizes["pad"]
-        )
+        op = cls(kernel=(sizes["r"], sizes["s"]), stride=sizes["stride"], padding=sizes["pad"])
         return op, [x]
 
 
@@ -131,9 +129,7 @@ class GlobalAvgPool2d(Operator):
         return Inferred((x.like(x.shape[0], x.shape[1], 1, 1),))
 
     def work(self, t: Bound) -> Work:
-        return (
-            WorkBuilder().read(t.x).write(t.y).count("vector", t.x.dtype, t.x.elements).build()
-        )
+        return WorkBuilder().read(t.x).write(t.y).count("vector", t.x.dtype, t.x.elements).build()
 
     @classmethod
     def from_sizes(

@@ -136,7 +136,5 @@ class Lstm(Operator):
         cls, sizes: Mapping[str, Any], precision: Precision
     ) -> tuple[Operator, list[Tensor]]:
         shape = (sizes["batch"], sizes["steps"], sizes["input"])
-        op = cls(
-            hidden=sizes["hidden"], layers=sizes["layers"], directions=sizes["directions"]
-        )
+        op = cls(hidden=sizes["hidden"], layers=sizes["layers"], directions=sizes["directions"])
         return op, [Tensor(shape, precision.activation, name="x")]

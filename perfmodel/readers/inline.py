@@ -64,7 +64,7 @@ def parse_inline(text: str) -> InlineWorkload:
 
 
 def complete_sizes(op_class: type[Operator], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return every size of the operator: as given, or its default; InputError where one is missing."""
+    """Return every size of the operator, given or default; InputError where one is missing."""
     for key, value in given.items():
         if key not in op_class.sizes:
             raise InputError(
@@ -125,6 +125,10 @@ def first_line(op_class: type[Operator]) -> str:
 
 def write_inline(name: str, sizes: Mapping[str, Any]) -> str:
     """Write an operator with ``sizes`` in the inline form."""
-    parts = (f"{k}={str(v).lower() if isinstance(v, bool) else v if isinstance(v, str) else show(v)}"
-             for k, v in sizes.items())  # fmt: skip
-    return f"{name}:{','.join(parts)}"
+
+    def text(value: Any) -> str:
+        if isinstance(value, bool):
+            return str(value).lower()
+        return value if isinstance(value, str) else show(value)
+
+    return f"{name}:{','.join(f'{k}={text(v)}' for k, v in sizes.items())}"

@@ -21,7 +21,8 @@ from perfmodel.core import Dim, Precision, Tensor, parse_precision
 from perfmodel.core.expressions import parse_expression
 from perfmodel.errors import InputError, did_you_mean, shorten
 from perfmodel.graph import Graph, Workload, check_size
-from perfmodel.readers.network import Builder, Scope, check_nodes
+from perfmodel.readers.network import Builder, Scope
+from perfmodel.readers.structure import check_nodes
 
 SCHEMA = "perfmodel/workload@1"
 NAME = r"[A-Za-z_][A-Za-z0-9_.\-]*"
@@ -125,7 +126,7 @@ class FileWorkload(Workload):
                 circle = " -> ".join([*pending[pending.index(name) :], name])
                 raise InputError(f"dims depend on each other in a circle: {circle}")
             pending.append(name)
-            item = raw[name]
+            item: Any = raw[name]
             if isinstance(item, str):
                 expression = parse_expression(item)
                 for other in sorted(expression.names - set(raw)):
@@ -136,7 +137,7 @@ class FileWorkload(Workload):
             pending.pop()
             check_size(name, item, least=0)
             values[name] = item
-            return item
+            return values[name]
 
         for name in raw:
             try:
@@ -161,9 +162,7 @@ def workload_from_document(document: Document) -> FileWorkload:
     try:
         precision = parse_precision(spec.dtype)
     except InputError as error:
-        raise InputError(
-            error.message, where=document.where(("dtype",)), mend=error.mend
-        ) from None
+        raise InputError(error.message, where=document.where(("dtype",)), mend=error.mend) from None
     check_nodes(document, spec.blocks, spec.nodes, tuple(spec.inputs))
     about = {
         "title": spec.title,
@@ -173,4 +172,3 @@ def workload_from_document(document: Document) -> FileWorkload:
         "file": document.name,
     }
     return FileWorkload(spec.name, tuple(spec.phases), precision, about, document, spec)
-

@@ -26,7 +26,9 @@ class Column:
     right: bool = True
 
 
-def _sum(field: str, unit: str = "") -> tuple[Callable[[Row, float], Any], Callable[[Row, float], str]]:
+def _sum(
+    field: str, unit: str = ""
+) -> tuple[Callable[[Row, float], Any], Callable[[Row, float], str]]:
     """Return value and text of a field over all executions of a row."""
 
     def value(row: Row, _: float) -> float:
@@ -142,10 +144,7 @@ def title(data: Mapping[str, Any]) -> str:
         f"{k} {v}" for k, v in workload["dims"].items() if k in ("batch", "sequence", "context")
     )
     parts = [settings["dtype"], settings["phase"], dims, f"{settings['launch']} launch"]
-    return (
-        f"{workload['name']} on {data['hardware']['title']}"
-        f" ({', '.join(p for p in parts if p)})"
-    )
+    return f"{workload['name']} on {data['hardware']['title']} ({', '.join(p for p in parts if p)})"
 
 
 def near_note(rows: Sequence[Row]) -> str | None:

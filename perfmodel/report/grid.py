@@ -72,7 +72,8 @@ def grid_writer(blocks: Iterable[Columns], outputs: Sequence[Path], stream: Text
     for path in outputs:
         if path.suffix.lower() not in SUFFIXES:
             raise InputError(
-                f"cannot write a sweep to '{path}'", mend=f"its name must end in {' or '.join(SUFFIXES)}"
+                f"cannot write a sweep to '{path}'",
+                mend=f"its name must end in {' or '.join(SUFFIXES)}",
             )
     points = 0
     with ExitStack() as stack:

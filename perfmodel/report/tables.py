@@ -3,27 +3,48 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TextIO
 
 from rich.table import Table
 from rich.text import Text
 
 from perfmodel.report.terminal import make_console
+from perfmodel.units import format_capacity, format_si
 
 
 def print_table(rows: Sequence[Mapping[str, Any]], stream: TextIO) -> None:
     """Print rows as a table; long text folds within its column."""
     console = make_console(stream)
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    for heading in rows[0] if rows else ():
-        numeric = all(isinstance(r[heading], int | float) for r in rows)
+    for key in rows[0] if rows else ():
+        numeric = all(isinstance(r[key], int | float) for r in rows)
+        heading = next((key.removesuffix(s) for s in _UNITS if key.endswith(s)), key) or key
         table.add_column(
-            heading, justify="right" if numeric else "left", overflow="fold", no_wrap=False
+            heading.replace("_", " "), justify="right" if numeric else "left", overflow="fold"
         )
     for row in rows:
-        table.add_row(*(Text(str(value)) for value in row.values()))
+        table.add_row(*(Text(_cell(key, value)) for key, value in row.items()))
     console.print(table)
+
+
+#: how a column's unit, the end of its key, is written for a reader
+_UNITS: dict[str, Callable[[float], str]] = {
+    "_flop_per_s": lambda v: format_si(v, "FLOP/s"),
+    "_bytes_per_s": lambda v: format_si(v, "B/s"),
+    "_bytes": format_capacity,
+    "parameters": lambda v: format_si(v, "").strip(),
+}
+
+
+def _cell(key: str, value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(str(v) for v in value)
+    if isinstance(value, int | float):
+        for suffix, write in _UNITS.items():
+            if key.endswith(suffix):
+                return write(value)
+    return str(value)
 
 
 def print_sections(data: Mapping[str, Any], stream: TextIO) -> None:

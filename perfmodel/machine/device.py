@@ -1,4 +1,4 @@
-"""Machine: a device as engines and memory levels, frozen, read from a hardware YAML.
+"""Machine: a device as engines and memory levels, frozen.
 
 Every number is in SI and has a provenance entry in its file. Peaks are
 theoretical, dense, at a named clock; `achievable` figures are measured ones
@@ -37,6 +37,11 @@ class Rate:
     accumulate: str | None = None
     ops_per_cycle: float | None = None
     runs_as: str | None = None
+
+    @property
+    def unit(self) -> str:
+        """FLOP/s, or OP/s for integer formats."""
+        return "OP/s" if FORMATS[self.dtype].integer else "FLOP/s"
 
 
 @dataclass(frozen=True)
@@ -156,13 +161,3 @@ class Machine:
         for engine in self.engines:
             for rate in engine.rates.values():
                 yield engine, rate
-
-
-def load_hardware(name: str | Machine) -> Machine:
-    """Return a device by built-in name or YAML path; a Machine passes through.
-
-    Raises InputError with file:line:column and the mend.
-    """
-    from perfmodel.machine_file import read_machine
-
-    return name if isinstance(name, Machine) else read_machine(name)

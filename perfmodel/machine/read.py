@@ -1,0 +1,82 @@
+"""Reads a hardware YAML into a Machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import MappingProxyType
+
+from perfmodel.catalog import Document, load_document, resolve
+from perfmodel.catalog.validation import validate
+from perfmodel.errors import InvalidFileError
+from perfmodel.machine.device import ComputeEngine, Link, Machine, MemoryLevel, Rate, Source
+from perfmodel.machine.lint import Checker
+from perfmodel.machine.schema import HardwareSpec
+
+
+def read_machine(name: str) -> Machine:
+    """Return the device called ``name``, or in the file ``name``."""
+    return machine_from_document(load_document(resolve(name, "hardware")))
+
+
+def machine_from_document(document: Document) -> Machine:
+    """Return the Machine a parsed file describes; InvalidFileError lists all that is wrong."""
+    spec = validate(document, HardwareSpec)
+    problems = list(Checker(document, spec).problems())
+    if problems:
+        raise InvalidFileError(problems)
+    return _machine(spec)
+
+
+def _machine(spec: HardwareSpec) -> Machine:
+    engines = tuple(
+        ComputeEngine(
+            name,
+            e.kind,
+            e.count,
+            MappingProxyType(
+                {
+                    d: Rate(d, r.peak, r.achievable, r.accumulate, r.ops_per_cycle, r.runs_as)
+                    for d, r in e.rates.items()
+                }
+            ),
+            None if e.tile is None else MappingProxyType(e.tile.model_dump()),
+        )
+        for name, e in spec.compute.items()
+    )
+    memory = tuple(
+        MemoryLevel(n, v.scope, v.capacity, v.instances, v.bandwidth, v.achievable)
+        for n, v in spec.memory.items()
+    )
+    links = tuple(
+        Link(n, v.bandwidth_per_direction, v.latency) for n, v in spec.interconnect.items()
+    )
+    return Machine(
+        name=spec.name,
+        title=spec.title,
+        kind=spec.kind,
+        engines=engines,
+        memory=memory,
+        clocks=MappingProxyType(dict(spec.clocks)),
+        links=links,
+        overhead=MappingProxyType({"eager": spec.overhead.eager, "graph": spec.overhead.graph}),
+        tdp=spec.tdp,
+        provenance=tuple(_sources(spec)),
+        vendor=spec.vendor,
+        released=spec.released or "",
+    )
+
+
+def _sources(spec: HardwareSpec) -> Iterator[Source]:
+    for field, item in spec.provenance.items():
+        source = spec.sources.get(item.source or "")
+        yield Source(
+            field=field,
+            method=item.method,
+            title=source.title if source else "",
+            url=source.url if source else None,
+            quote=item.quote,
+            date=(source.retrieved or source.published) if source else None,
+            note=item.note,
+            sparsity=item.sparsity,
+            clock=item.clock,
+        )

@@ -1,0 +1,147 @@
+"""The schema perfmodel/hardware@1: types, units, and the numbers a file must source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from perfmodel.catalog.validation import Spec, quantity
+
+_Rate = Annotated[float, BeforeValidator(quantity("rate"))]
+_Bandwidth = Annotated[float, BeforeValidator(quantity("bandwidth"))]
+_Capacity = Annotated[float, BeforeValidator(quantity("capacity"))]
+_Hertz = Annotated[float, BeforeValidator(quantity("frequency"))]
+_Seconds = Annotated[float, BeforeValidator(quantity("time"))]
+_Watts = Annotated[float, BeforeValidator(quantity("power"))]
+
+
+class RateSpec(Spec):
+    """An engine's rate in one number format."""
+
+    peak: _Rate
+    ops_per_cycle: float | None = Field(default=None, gt=0)
+    accumulate: str | None = None
+    achievable: _Rate | None = None
+    runs_as: str | None = None
+    clock: str | None = None
+
+
+class TileSpec(Spec):
+    """The block an engine works on natively."""
+
+    m: int = Field(ge=1)
+    n: int = Field(ge=1)
+    k: int = Field(ge=1)
+
+
+class EngineSpec(Spec):
+    """A kind of arithmetic unit."""
+
+    kind: Literal["matrix", "vector", "special"]
+    count: int = Field(ge=1)
+    clock: str | None = None
+    tile: TileSpec | None = None
+    rates: dict[str, RateSpec] = Field(min_length=1)
+
+
+class LevelSpec(Spec):
+    """A memory level; a null says that no source states the number."""
+
+    scope: Literal["unit", "cluster", "device"]
+    capacity: _Capacity | None
+    instances: int = Field(default=1, ge=1)
+    bandwidth: _Bandwidth | None
+    achievable: _Bandwidth | None = None
+
+
+class LinkSpec(Spec):
+    """An interconnect, per direction, all links together."""
+
+    bandwidth_per_direction: _Bandwidth | None
+    latency: _Seconds | None = None
+
+
+class OverheadSpec(Spec):
+    """Seconds a kernel launch costs, by launch mode."""
+
+    eager: _Seconds | None
+    graph: _Seconds | None
+
+
+class SourceSpec(Spec):
+    """A document."""
+
+    title: str
+    url: str | None = None
+    published: str | None = None
+    retrieved: str | None = None
+
+
+class ProvenanceSpec(Spec):
+    """Where a number, or all numbers below a path, come from."""
+
+    method: Literal["datasheet", "derived", "measured", "assumed"]
+    source: str | None = None
+    quote: str | None = None
+    note: str | None = None
+    sparsity: Literal["dense", "sparse"] | None = None
+    clock: str | None = None
+
+    @model_validator(mode="after")
+    def _has_a_source(self) -> ProvenanceSpec:
+        if self.method in ("datasheet", "measured") and not self.source:
+            raise ValueError(f"method '{self.method}' needs a source")
+        if self.method == "datasheet" and not self.quote:
+            raise ValueError("method 'datasheet' needs a quote of the document")
+        if self.method in ("assumed", "derived") and not self.note:
+            raise ValueError(f"method '{self.method}' needs a note that says how")
+        return self
+
+
+class HardwareSpec(Spec):
+    """A hardware file as written. Mappings of engines and levels keep their order."""
+
+    schema_: Literal["perfmodel/hardware@1"] = Field(alias="schema")
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9.\-]*$")
+    title: str
+    vendor: str
+    kind: Literal["cpu", "gpu", "accelerator"]
+    released: str | None = None
+    clocks: dict[str, _Hertz]
+    compute: dict[str, EngineSpec] = Field(min_length=1)
+    memory: dict[str, LevelSpec] = Field(min_length=1)
+    interconnect: dict[str, LinkSpec] = Field(default_factory=dict)
+    overhead: OverheadSpec
+    tdp: _Watts | None
+    notes: str | None = None
+    sources: dict[str, SourceSpec] = Field(min_length=1)
+    provenance: dict[str, ProvenanceSpec]
+
+
+def stated_numbers(spec: HardwareSpec) -> Iterator[str]:
+    """Yield the dotted path of every number a file states."""
+    for clock in spec.clocks:
+        yield f"clocks.{clock}"
+    for name, engine in spec.compute.items():
+        yield f"compute.{name}.count"
+        if engine.tile:
+            yield f"compute.{name}.tile"
+        for dtype, rate in engine.rates.items():
+            for key in ("peak", "ops_per_cycle", "achievable"):
+                if getattr(rate, key) is not None:
+                    yield f"compute.{name}.rates.{dtype}.{key}"
+    for name, level in spec.memory.items():
+        for key in ("capacity", "bandwidth", "achievable"):
+            if getattr(level, key) is not None:
+                yield f"memory.{name}.{key}"
+    for name, link in spec.interconnect.items():
+        for key in ("bandwidth_per_direction", "latency"):
+            if getattr(link, key) is not None:
+                yield f"interconnect.{name}.{key}"
+    for key in ("eager", "graph"):
+        if getattr(spec.overhead, key) is not None:
+            yield f"overhead.{key}"
+    if spec.tdp is not None:
+        yield "tdp"
