@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from perfmodel.analysis import Analysis, analyze
+    from perfmodel.api import Analysis, analyze
     from perfmodel.errors import InputError, PerfmodelError
     from perfmodel.machine import Machine, load_hardware
     from perfmodel.readers import load_workload
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "Analysis": "perfmodel.analysis",
+    "Analysis": "perfmodel.api",
     "InputError": "perfmodel.errors",
     "Machine": "perfmodel.machine",
     "PerfmodelError": "perfmodel.errors",
-    "analyze": "perfmodel.analysis",
+    "analyze": "perfmodel.api",
     "load_hardware": "perfmodel.machine",
     "load_workload": "perfmodel.readers",
     "sweep": "perfmodel.sweeping",

@@ -54,14 +54,19 @@ def validate(document: Document, spec: type[SpecT], root: tuple[Any, ...] = ()) 
     try:
         return spec.model_validate(data)
     except ValidationError as error:
-        problems = [_problem(document, root, spec, e) for e in error.errors(include_url=False)]
+        # An unknown key first: it is often the misspelling of one that is missing.
+        errors = sorted(
+            error.errors(include_url=False), key=lambda e: e["type"] != "extra_forbidden"
+        )
+        problems = [_problem(document, root, spec, e) for e in errors]
         raise InvalidFileError(problems) from None
 
 
 def _problem(
     document: Document, root: tuple[Any, ...], spec: type[BaseModel], error: Any
 ) -> InputError:
-    path = (*root, *error["loc"])
+    at_key = bool(error["loc"]) and error["loc"][-1] == "[key]"
+    path = (*root, *(error["loc"][:-1] if at_key else error["loc"]))
     context = error.get("ctx") or {}
     kind, found = error["type"], error["input"]
     name = ".".join(str(p) for p in path)
@@ -74,7 +79,7 @@ def _problem(
         )
     if kind == "missing":
         return InputError(f"missing key '{name}'", where=document.where(path[:-1]))
-    where = document.where(path)
+    where = document.where(path, key=at_key)
     if kind in ("quantity", "value_error"):
         text = error["msg"].removeprefix("Value error, ")
         return InputError(f"{name}: {text}" if name else text, where=where)

@@ -25,8 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(f"error: {error}", error.exit_code)
     except KeyboardInterrupt:
         return _fail("interrupted", EXIT_INTERRUPTED)
-    except BrokenPipeError:
-        # The reader of a pipe has left: what it did not want is not an error.
+    except (BrokenPipeError, SystemExit):
+        # The reader of a pipe has left (click turns that into SystemExit, its
+        # only one here): what the reader did not want is not an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:

@@ -48,7 +48,7 @@ def run_analyze(
     outputs: Sequence[Path],
 ) -> None:
     """Analyse and print; with -o, write files and print nothing but their names."""
-    from perfmodel.analysis import analyze
+    from perfmodel.api import analyze
     from perfmodel.report import format_of, render, write
     from perfmodel.report.columns import sort_rows
 
@@ -87,12 +87,12 @@ def run_plot(
     launch: str,
 ) -> None:
     """Write the rooflines of every workload on every device to one page."""
-    from perfmodel.analysis import analyze
+    if output.suffix.lower() != ".html":
+        raise InputError(f"cannot plot to '{output}'", mend="its name must end in .html")
+    from perfmodel.api import analyze
     from perfmodel.report.files import write_text
     from perfmodel.report.page import roofline_page
 
-    if output.suffix.lower() != ".html":
-        raise InputError(f"cannot plot to '{output}'", mend="its name must end in .html")
     dims = parse_settings(settings)
     results = [
         analyze(w, h, phase=phase, dtype=dtype, launch=launch, **dims).data

@@ -8,6 +8,7 @@ because int64 wraps silently past 2**63. Never use `int()`, `if`, `max()` or
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -51,7 +52,7 @@ def ceil_div(numerator: Dim, denominator: Dim) -> Dim:
 
 def sqrt(value: Dim) -> Dim:
     """Return the square root."""
-    return float(value) ** 0.5 if is_scalar(value) else np.sqrt(value)
+    return math.sqrt(value) if is_scalar(value) else np.sqrt(value)
 
 
 def where(condition: Any, yes: Dim, no: Dim) -> Dim:

@@ -16,9 +16,10 @@ from perfmodel.core.work import Engine
 from perfmodel.errors import InputError
 
 #: Vector operations charged for one special function (exp, tanh, erf, sqrt,
-#: divide) where the device states no rate: a default, of the order of a
-#: polynomial evaluation; no device-specific source.
-SPECIAL_AS_VECTOR_OPS = 16
+#: divide) where the device states no rate for them. A default without a source
+#: for the device: NVIDIA's special units retire one result for 16 FLOP of the
+#: vector lanes, AMD's transcendental rate is a quarter of the lanes (4 to 8).
+SPECIAL_AS_VECTOR_OPS = 8
 
 Launch = Literal["eager", "graph"]
 

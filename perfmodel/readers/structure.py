@@ -114,7 +114,6 @@ def _check_node(
                 error.message, where=document.where((*here, "op")), mend=error.mend
             ) from None
         known = {f.name for f in op_class.attributes()}
-        _check_attributes(document, op_class, item, here)
     else:
         if item["block"] not in blocks:
             raise InputError(
@@ -136,6 +135,8 @@ def _check_node(
                 where=document.where((*here, key), key=True),
                 mend=did_you_mean(key, {*known, *_NODE_KEYS}),
             )
+    if kind == "op":
+        _check_attributes(document, op_class, item, here)
 
 
 def _check_node_keys(document: Document, item: Mapping[str, Any], here: Place) -> None:

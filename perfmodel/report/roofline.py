@@ -1,0 +1,349 @@
+"""The roofline as a plotly figure, made from analyses (plain data) alone.
+
+Axes are whole decades around the devices' roofs, never around the operators, so
+that two figures of a device can be laid side by side.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from perfmodel.report.columns import title
+from perfmodel.units import format_si
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+Data = Mapping[str, Any]
+Trace = dict[str, Any]
+Decades = tuple[int, int]
+
+#: colour (Okabe-Ito) and symbol of a bound: either alone tells them apart
+BOUNDS = {
+    "compute": ("#D55E00", "circle"),
+    "bandwidth": ("#0072B2", "square"),
+    "overhead": ("#009E73", "diamond"),
+}
+_OTHER = ("#999999", "x")
+_RED = "#E00000"
+#: the lines of the first device, the second, ...: colours that the bounds leave
+_DEVICES = ("#808080", "#CC79A7", "#E69F00", "#56B4E9", "#A08A00")
+#: how the points of the first workload are filled, the second, ...
+_FILLS = ("", "-open", "-dot", "-open-dot")
+#: a point may exceed its roof by this much of it: rounding, no defect
+TOLERANCE = 1e-3
+SMALLEST, _LARGEST = 6.0, 44.0
+#: labels of ridges nearer than this (in decades of height) would overlap
+_LABEL_GAP = 0.3
+
+
+@dataclass(frozen=True, eq=False)
+class Point:
+    """An operator's place: FLOP/s over FLOP/B, or for one without FLOP (x None) its B/s."""
+
+    row: Data
+    x: float | None
+    y: float
+    share: float
+    ceiling: float
+
+    @property
+    def above(self) -> bool:
+        """Whether it stands above every roof that it could stand under: a defect."""
+        return self.y > self.ceiling * (1 + TOLERANCE)
+
+
+def points(data: Data) -> tuple[list[Point], list[Data]]:
+    """Return an analysis's operators as points, and the rows that have no place."""
+    placed: list[Point] = []
+    left: list[Data] = []
+    total = data["totals"]["time_s"]
+    for row in data["operators"]:
+        time, size = row["time_s"], row["bytes_read"] + row["bytes_written"]
+        if time > 0 and size > 0:
+            share = time * row["count"] / total if total else 0.0
+            x, y = (row["flops"] / size if row["flops"] else None), (row["flops"] or size) / time
+            placed.append(Point(row, x, y, share, ceiling(row, data["hardware"])))
+        else:
+            left.append(row)
+    return placed, left
+
+
+def ceiling(row: Data, device: Data) -> float:
+    """Return the FLOP/s (B/s for a row without FLOP) that ``row`` cannot exceed.
+
+    Engines and memory overlap: multiply-accumulates may use the fastest engine
+    while the rest of the operations uses the vector and special ones.
+    """
+    speed = device["levels"][-1]["bandwidth"] or math.inf
+    if not row["flops"]:
+        return float(speed)
+    roofs = serving(device["roofs"], row["dtype"])
+    top = max((r["peak"] for r in roofs), default=math.inf)
+    vector = max((r["peak"] for r in roofs if r["kind"] == "vector"), default=math.inf)
+    special = max((r["peak"] for r in device["roofs"] if r["kind"] == "special"), default=0.0)
+    dense = min(2 * row["macs"], row["flops"])
+    moving = (row["bytes_read"] + row["bytes_written"]) / speed
+    seconds = max(dense / top, (row["flops"] - dense) / (vector + special), moving)
+    return float(row["flops"] / seconds) if seconds else math.inf
+
+
+def _integer(dtype: str) -> bool:
+    return dtype.startswith(("int", "bool"))
+
+
+def _bits(dtype: str) -> int:
+    # tf32 keeps 19 bits of fp32, which therefore is wider.
+    digits = re.search(r"\d+", dtype)
+    return 19 if dtype == "tf32" else int(digits[0]) if digits else 8
+
+
+def serving(roofs: Sequence[Data], dtype: str) -> list[Data]:
+    """Return the matrix and vector roofs that work in ``dtype`` runs under.
+
+    A kind of engine without the format serves it in its nearest wider one; the
+    matrix engine does not where the vector engine has a nearer one.
+    """
+    ranks: dict[str, list[tuple[tuple[int, bool], Data]]] = {"matrix": [], "vector": []}
+    for roof in roofs:
+        have = roof["dtype"]
+        wider = _bits(have) > _bits(dtype) and (_integer(dtype) or not _integer(have))
+        if roof["kind"] in ranks and (have == dtype or wider):
+            rank = (_bits(have), _integer(have) != _integer(dtype)) if wider else (0, False)
+            ranks[roof["kind"]].append((rank, roof))
+    first = {kind: min(rank for rank, _ in found) for kind, found in ranks.items() if found}
+    if "vector" in first and first.get("matrix", (0, False)) > first["vector"]:
+        ranks["matrix"] = []
+    return [roof for kind, found in ranks.items() for rank, roof in found if rank == first[kind]]
+
+
+def ridge(roof: Data, device: Data) -> float | None:
+    """Return the intensity at which the last memory level's slope meets a roof."""
+    speed = device["levels"][-1]["bandwidth"]
+    return roof["peak"] / speed if speed else None
+
+
+def devices_of(results: Sequence[Data]) -> list[Data]:
+    """Return the devices of the analyses, each once."""
+    devices: list[Data] = []
+    for data in results:
+        if data["hardware"] not in devices:
+            devices.append(data["hardware"])
+    return devices
+
+
+def roofs_in_use(device: Data, results: Sequence[Data]) -> list[Data]:
+    """Return the roofs of the formats in which the analyses run on ``device``."""
+    used: list[Data] = []
+    for data in results:
+        if data["hardware"] == device:
+            rows = [r["dtype"] for r in data["operators"] if r["flops"]]
+            for dtype in dict.fromkeys([data["settings"]["dtype"], *rows]):
+                used += [r for r in serving(device["roofs"], dtype) if r not in used]
+    return used
+
+
+def axes(devices: Sequence[Data]) -> tuple[Decades, Decades]:
+    """Return the decades that the axes span, as exponents: a function of the roofs alone."""
+    roofs = [(d, r) for d in devices for r in d["roofs"] if r["kind"] != "special"]
+    ridges = [x for d, r in roofs if (x := ridge(r, d))] or [1.0, 100.0]
+    low = min(-2, math.floor(math.log10(min(ridges))) - 2)
+    high = math.ceil(math.log10(max(ridges))) + 1
+    tops = [max(r["peak"], r["achievable"] or 0.0) for _, r in roofs] or [1e12]
+    speeds = [s for d in devices if (s := d["levels"][-1]["bandwidth"])] or [1e9]
+    # Small operators, bound by their launch, stand decades below the slope.
+    bottom = math.floor(math.log10(min(speeds))) + low - 3
+    return (low, high), (bottom, math.floor(math.log10(1.25 * max(tops))) + 1)
+
+
+def roofline_figure(results: Sequence[Data]) -> go.Figure:
+    """Return the roofline of analyses: roofs of each device, a point an operator.
+
+    Theoretical roofs are dashed, achievable ones solid. An operator's area is
+    its share of the time; those without FLOP stand in the strip at the left.
+    """
+    import plotly.graph_objects as go
+
+    devices = devices_of(results)
+    workloads = list(dict.fromkeys(d["workload"]["name"] for d in results))
+    xs, ys = axes(devices)
+    figure = go.Figure(layout=_layout(xs, ys))
+    labels: list[float] = []
+
+    def add(trace: Trace, prefix: str, group: str) -> None:
+        name = escape(prefix) + trace["name"]
+        trace.setdefault("hovertext", name + trace.pop("more", ""))
+        trace.update(name=name, legendgroup=f"{group} {trace['name']}", hoverinfo="text")
+        figure.add_trace(go.Scatter(trace))
+
+    for number, device in enumerate(devices):
+        prefix = f"{device['name']}: " if len(devices) > 1 else ""
+        used = roofs_in_use(device, results)
+        colour = _DEVICES[number % len(_DEVICES)]
+        for trace in (*_slopes(device, xs, colour), *_roofs(device, used, xs, colour, labels)):
+            add(trace, prefix, f"device {number}")
+    for number, data in enumerate(results):
+        device, name = data["hardware"], data["workload"]["name"]
+        prefix = f"{device['name']}: " if len(devices) > 1 else ""
+        prefix += f"{name}: " if len(workloads) > 1 else ""
+        outline = _DEVICES[devices.index(device) % len(_DEVICES)]
+        fill = _FILLS[workloads.index(name) % len(_FILLS)]
+        for trace in _operators(data, outline, fill):
+            add(trace, prefix, f"points {number}")
+    if len(results) == 1:
+        figure.update_layout(title={"text": escape(title(results[0]), 200), "font": {"size": 14}})
+    return figure
+
+
+def escape(text: str, longest: int = 60) -> str:
+    """Return ``text`` for plotly, which renders a subset of HTML; cut, for it never wraps."""
+    return html.escape(text if len(text) <= longest else text[: longest - 3] + "...", quote=False)
+
+
+def _layout(xs: Decades, ys: Decades) -> dict[str, Any]:
+    across, up = ([10.0**k for k in range(low, high + 1)] for low, high in (xs, ys))
+    plane = {
+        "type": "log",
+        "range": xs,
+        "domain": [0.15, 1],
+        "tickvals": across,
+        "ticktext": [f"{v:g}" for v in across],
+        "title": {"text": "intensity at the last memory level, FLOP/B"},
+    }
+    strip = {"range": [0, 1], "domain": [0, 0.12], "showgrid": False, "zeroline": False}
+    rates = {
+        "type": "log",
+        "range": ys,
+        "tickvals": up,
+        "ticktext": [format_si(v, "").replace(" ", "") for v in up],
+        "title": {"text": "attainable FLOP/s (strip: B/s)"},
+    }
+    return {
+        "template": "none",
+        "xaxis": {**plane, "anchor": "y"},
+        "xaxis2": {**strip, "anchor": "y", "tickvals": [0.5], "ticktext": ["no<br>FLOP:<br>B/s"]},
+        "yaxis": {**rates, "anchor": "x2"},
+        "hovermode": "closest",
+        "hoverlabel": {"align": "left", "namelength": 0},
+        "legend": {
+            "itemsizing": "constant",
+            "tracegroupgap": 0,
+            "itemwidth": 44,
+            "font": {"size": 11},
+        },
+        "margin": {"l": 64, "r": 16, "t": 40, "b": 64},
+        "height": 640,
+    }
+
+
+def _kinds(roof: Data, key: str) -> list[tuple[str, str, float]]:
+    kinds = [("theoretical", "dash", roof[key]), ("achievable", "solid", roof["achievable"])]
+    return [(kind, dash, value) for kind, dash, value in kinds if value]
+
+
+def _span(low: float, high: float) -> list[float]:
+    """Return intensities between two exponents, near enough for the pointer to meet one."""
+    return [10 ** (low + (high - low) * i / 24) for i in range(25)]
+
+
+def _slopes(device: Data, xs: Decades, colour: str) -> Iterator[Trace]:
+    """Yield a slope for each memory level, and its height in the strip."""
+    top = max((r["peak"] for r in device["roofs"]), default=math.inf)
+    for depth, level in enumerate(reversed(device["levels"])):
+        for kind, dash, speed in _kinds(level, "bandwidth"):
+            text = escape(f"{level['name']} {format_si(speed, 'B/s')} {kind}")
+            line = {"color": colour, "dash": dash, "width": 1 if depth else 2.5}
+            common: Trace = {"name": text, "mode": "lines", "line": line}
+            x = _span(xs[0], min(math.log10(top / speed), xs[1]))
+            yield {**common, "x": x, "y": [speed * v for v in x]}
+            yield {**common, "x": [0, 1], "y": [speed] * 2, "xaxis": "x2", "showlegend": False}
+
+
+def _roofs(
+    device: Data, used: Sequence[Data], xs: Decades, colour: str, labels: list[float]
+) -> Iterator[Trace]:
+    """Yield a flat roof for each height of an engine, with its ridge; unused ones hidden."""
+    alike: dict[Any, list[Data]] = {}
+    for roof in device["roofs"]:
+        key = (roof["engine"], roof["peak"], roof["achievable"], roof["runs_as"])
+        alike.setdefault((*key, _integer(roof["dtype"]), roof in used), []).append(roof)
+    for roofs in alike.values():
+        roof, formats = roofs[0], ", ".join(r["dtype"] for r in roofs)
+        formats += f" as {roof['runs_as']}" if roof["runs_as"] else ""
+        unit = "OP/s" if _integer(roof["dtype"]) else "FLOP/s"
+        for kind, dash, peak in _kinds(roof, "peak"):
+            text = escape(f"{roof['engine']} {formats} {format_si(peak, unit)} {kind}")
+            common: Trace = {"name": text, "visible": True if roof in used else "legendonly"}
+            line = {"color": colour, "dash": dash, "width": 1.5}
+            x = _span(*xs)
+            yield {**common, "mode": "lines", "line": line, "x": x, "y": [peak] * len(x)}
+            if kind == "theoretical" and (at := ridge(roof, device)):
+                mark = {"symbol": "triangle-down", "size": 9, "color": colour}
+                common |= {"x": [at], "y": [peak], "showlegend": False, "marker": mark}
+                common |= {"mode": "markers", "more": f"<br>ridge {at:.3g} FLOP/B"}
+                height = math.log10(peak)
+                if roof in used and all(abs(height - h) >= _LABEL_GAP for h in labels):
+                    labels.append(height)
+                    label = escape(f"{roof['kind']} {formats}, ridge {at:.3g} FLOP/B")
+                    common |= {"mode": "markers+text", "text": [label]}
+                    common |= {"textposition": "top left"}
+                yield common
+
+
+def _operators(data: Data, outline: str, fill: str) -> Iterator[Trace]:
+    """Yield the points of an analysis by bound, and a red ring around the defects."""
+    placed = points(data)[0]
+    lane = [p for p in placed if p.x is None]
+    slots = {id(p): (i + 0.5) / len(lane) for i, p in enumerate(lane)}
+    placed.sort(key=lambda p: -p.share)  # small ones on top, within reach of the pointer
+    groups: list[tuple[str, list[Point], float, Trace]] = []
+    for bound in dict.fromkeys([*BOUNDS, *(p.row["bound"] for p in placed)]):
+        colour, symbol = BOUNDS.get(bound, _OTHER)
+        marker = {"color": colour, "symbol": symbol + fill, "opacity": 0.85}
+        marker["line"] = {"color": outline, "width": 1.5}
+        mine = [p for p in placed if p.row["bound"] == bound]
+        groups.append((f"bound by {bound}", mine, 0.0, marker))
+    ring = {"color": _RED, "symbol": "circle-open", "line": {"width": 3}}
+    groups.append(("above every roof", [p for p in placed if p.above], 10.0, ring))
+    for name, mine, grow, marker in groups:
+        for strip in (False, True):
+            some = [p for p in mine if (p.x is None) == strip]
+            size = [grow + max(SMALLEST, _LARGEST * math.sqrt(p.share)) for p in some]
+            if some:  # one entry in the legend, whether in the plane, in the strip or both
+                yield {
+                    "name": escape(f"{name} ({len(mine)})"),
+                    "mode": "markers",
+                    "marker": {**marker, "size": size},
+                    "x": [slots[id(p)] if strip else p.x for p in some],
+                    "y": [p.y for p in some],
+                    "xaxis": "x2" if strip else "x",
+                    "hovertext": [_hover(p) for p in some],
+                    "showlegend": not strip or len(some) == len(mine),
+                }
+
+
+def _hover(point: Point) -> str:
+    row, unit = point.row, point.row["operations_unit"]
+    shapes = [
+        " ".join("×".join(map(str, s)) for s in row[f"{k}_shapes"]) for k in ("input", "output")
+    ]
+    levels = ", ".join(f"{k} {format_si(v, 'B')}" for k, v in row["bytes_by_level"].items())
+    near = f", near {row['next_limiter']}" if row["next_limiter"] else ""
+    x = "no FLOP" if point.x is None else f"{point.x:.4g} FLOP/B, {format_si(point.y, unit + '/s')}"
+    lines = [
+        f"{row['op']}, {row['dtype']}, {row['count']} executions; of each:",
+        f"{shapes[0]} → {shapes[1]}",
+        f"{format_si(row['macs'], 'MAC')}, {format_si(row['flops'], unit)}, {x}",
+        f"read {format_si(row['bytes_read'], 'B')}, written {format_si(row['bytes_written'], 'B')}",
+        levels,
+        f"{format_si(row['time_s'], 's')}; together {100 * point.share:.1f} % of the time",
+        f"bound by {row['bound']} ({row['limiter']}{near})",
+        f"utilization {100 * row['utilization']:.0f} %",
+    ]
+    bold = f"<b>{escape(row['name'])}</b>"
+    return "<br>".join([bold, *(escape(line) for line in lines if line)])
