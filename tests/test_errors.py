@@ -151,7 +151,7 @@ BAD_NETWORKS = {
     "neither op nor block": ("{op: relu}", "{oop: relu}", "needs either 'op' or 'block'", "11:9"),
     "a block that contains itself": ("nodes:\n", "blocks: {b: {nodes: {n: {block: b}}}}\nnodes:\n", "block 'b' contains itself", "9:13"),
     "a repeat that changes shape": ("{op: relu}", "{op: affine, units: 5, repeat: batch * 0}", "repeat=0", None),
-    "an unknown output": ("nodes:\n", "outputs: [secnd]\nnodes:\n", "output 'secnd' is no node; did you mean", "9:11"),
+    "an unknown output": ("nodes:\n", "outputs: [secnd]\nnodes:\n", "unknown output 'secnd'; did you mean 'second'", "9:11"),
     "an unknown phase": ("dims:", "phases: {predict: {}}\ndims:", "found the text 'predict', expected 'inference'", "6:10"),
     "an unknown number format": ("dims:", "dtype: fp15\ndims:", "unknown number format 'fp15'", "6:8"),
     "a node named like an input": ("  relu: {op: relu}", "  x: {op: relu}", "'x' is an input already", "11:3"),

@@ -130,6 +130,8 @@ def summary(data: Mapping[str, Any]) -> list[tuple[str, str]]:
         f" {format_si(totals['macs'], 'MAC')}, {format_si(totals['flops'], unit)},"
         f" {format_si(totals['bytes'], 'B')} moved"
     )
+    if data["hardware"]["launch_overhead_s"] is None:
+        shares += " (unknown, counted as 0)"
     return [
         ("Time", f"{format_si(time, 's')} (ideal {low}, high {high}): {shares}"),
         ("Work", counts),

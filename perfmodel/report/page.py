@@ -36,7 +36,8 @@ figure { margin: 1em 0; } figcaption, footer, .note { color: var(--faint); font-
 .defect { color: var(--defect); }
 .box { overflow: auto; max-height: 80vh; border: 1px solid var(--line); border-radius: 6px; }
 table { border-collapse: collapse; width: 100%; font-size: .87rem; overflow-wrap: normal; }
-caption { text-align: left; padding: 8px; color: var(--faint); }
+caption { text-align: left; padding: 8px 10px; color: var(--faint); }
+caption span { display: inline-block; position: sticky; left: 10px; max-width: calc(100vw - 54px); }
 th, td { padding: 3px 10px; white-space: nowrap; text-align: left; font-weight: 400; }
 thead th { position: sticky; top: 0; background: var(--card); font-weight: 600; }
 tbody tr { border-top: 1px solid var(--line); }
@@ -52,6 +53,8 @@ _SCRIPT = """
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const narrow = matchMedia("(max-width: 860px)");
   const entries = figure.data.filter(t => t.showlegend !== false).length;
+  // A narrow page has room for the number of a ridge alone; dashes say "theoretical" there.
+  const full = figure.data.map(t => ({ name: t.name, text: t.text }));
   function draw() {
     const style = getComputedStyle(document.documentElement);
     const colour = name => style.getPropertyValue(name).trim();
@@ -67,10 +70,16 @@ _SCRIPT = """
       bgcolor: "rgba(0,0,0,0)", color: colour("--faint"), activecolor: colour("--text") };
     layout.hoverlabel.font = { color: colour("--text"), size: 12 };
     Object.assign(layout.legend, narrow.matches
-      ? { x: 0, xref: "container", y: 0, yref: "container", yanchor: "bottom" }
-      : { x: 1.02, xref: "paper", y: 1, yref: "paper", yanchor: "top" });
+      ? { orientation: "h", x: 0, y: 0, yref: "container", yanchor: "bottom", maxheight: 0.9 }
+      : { orientation: "v", x: 1.02, y: 1, yref: "paper", yanchor: "top" });
     layout.margin.b = narrow.matches ? 90 + 19 * entries : 64;
-    layout.height = narrow.matches ? 500 + 19 * entries : Math.max(640, 80 + 19 * entries);
+    layout.height = narrow.matches ? 500 + 19 * entries : Math.max(640, 120 + 19 * entries);
+    layout.legend.font.size = narrow.matches ? 10 : 11;
+    layout.legend.itemwidth = narrow.matches ? 30 : 44;
+    figure.data.forEach((trace, i) => {
+      trace.name = narrow.matches ? full[i].name.replace(/ theoretical$/, "") : full[i].name;
+      trace.text = narrow.matches ? full[i].text?.replace(/^.*ridge /, "") : full[i].text;
+    });
     Plotly.react(box, figure.data, layout, { responsive: true, displaylogo: false,
       modeBarButtons: [["toImage", "zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]] });
   }
@@ -166,7 +175,7 @@ def _section(data: Data, alone: bool) -> str:
 {head}
 <div class="box" tabindex="0" role="region" aria-label="{escape(caption)}">
 <table>
-<caption>{escape(caption)}</caption>
+<caption><span>{escape(caption)}</span></caption>
 <thead><tr>{heads}</tr></thead>
 <tbody>
 {body}</tbody>

@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,6 @@ BOUNDS = {
     "bandwidth": ("#0072B2", "square"),
     "overhead": ("#009E73", "diamond"),
 }
-_OTHER = ("#999999", "x")
 _RED = "#E00000"
 #: the lines of the first device, the second, ...: colours that the bounds leave
 _DEVICES = ("#808080", "#CC79A7", "#E69F00", "#56B4E9", "#A08A00")
@@ -109,17 +108,20 @@ def serving(roofs: Sequence[Data], dtype: str) -> list[Data]:
     A kind of engine without the format serves it in its nearest wider one; the
     matrix engine does not where the vector engine has a nearer one.
     """
-    ranks: dict[str, list[tuple[tuple[int, bool], Data]]] = {"matrix": [], "vector": []}
-    for roof in roofs:
+
+    def rank(roof: Data) -> tuple[float, bool]:
         have = roof["dtype"]
         wider = _bits(have) > _bits(dtype) and (_integer(dtype) or not _integer(have))
-        if roof["kind"] in ranks and (have == dtype or wider):
-            rank = (_bits(have), _integer(have) != _integer(dtype)) if wider else (0, False)
-            ranks[roof["kind"]].append((rank, roof))
-    first = {kind: min(rank for rank, _ in found) for kind, found in ranks.items() if found}
-    if "vector" in first and first.get("matrix", (0, False)) > first["vector"]:
-        ranks["matrix"] = []
-    return [roof for kind, found in ranks.items() for rank, roof in found if rank == first[kind]]
+        found = (_bits(have), _integer(have) != _integer(dtype)) if wider else (math.inf, False)
+        return (0, False) if have == dtype else found
+
+    best = dict.fromkeys(("matrix", "vector"), (math.inf, False))
+    for roof in roofs:
+        if roof["kind"] in best:
+            best[roof["kind"]] = min(best[roof["kind"]], rank(roof))
+    if best["vector"] < best["matrix"]:
+        del best["matrix"]
+    return [r for r in roofs if rank(r) == best.get(r["kind"]) != (math.inf, False)]
 
 
 def ridge(roof: Data, device: Data) -> float | None:
@@ -173,28 +175,28 @@ def roofline_figure(results: Sequence[Data]) -> go.Figure:
     workloads = list(dict.fromkeys(d["workload"]["name"] for d in results))
     xs, ys = axes(devices)
     figure = go.Figure(layout=_layout(xs, ys))
+
+    def add(traces: Iterator[Trace], prefix: str, group: str) -> None:
+        for trace in traces:
+            name = escape(prefix) + trace["name"]
+            trace.setdefault("hovertext", name + trace.pop("more", ""))
+            if "text" in trace:
+                trace["text"] = escape(prefix) + trace["text"]
+            trace.update(name=name, legendgroup=f"{group} {trace['name']}", hoverinfo="text")
+            figure.add_trace(go.Scatter(trace))
+
     labels: list[float] = []
-
-    def add(trace: Trace, prefix: str, group: str) -> None:
-        name = escape(prefix) + trace["name"]
-        trace.setdefault("hovertext", name + trace.pop("more", ""))
-        trace.update(name=name, legendgroup=f"{group} {trace['name']}", hoverinfo="text")
-        figure.add_trace(go.Scatter(trace))
-
-    for number, device in enumerate(devices):
-        prefix = f"{device['name']}: " if len(devices) > 1 else ""
+    colours = [_DEVICES[i % len(_DEVICES)] for i in range(len(devices))]
+    prefixes = [f"{d['name']}: " if len(devices) > 1 else "" for d in devices]
+    for i, device in enumerate(devices):
+        add(_slopes(device, xs, colours[i]), prefixes[i], f"device {i}")
         used = roofs_in_use(device, results)
-        colour = _DEVICES[number % len(_DEVICES)]
-        for trace in (*_slopes(device, xs, colour), *_roofs(device, used, xs, colour, labels)):
-            add(trace, prefix, f"device {number}")
+        add(_roofs(device, used, xs, colours[i], labels), prefixes[i], f"device {i}")
     for number, data in enumerate(results):
-        device, name = data["hardware"], data["workload"]["name"]
-        prefix = f"{device['name']}: " if len(devices) > 1 else ""
-        prefix += f"{name}: " if len(workloads) > 1 else ""
-        outline = _DEVICES[devices.index(device) % len(_DEVICES)]
+        i, name = devices.index(data["hardware"]), data["workload"]["name"]
+        prefix = prefixes[i] + (f"{name}: " if len(workloads) > 1 else "")
         fill = _FILLS[workloads.index(name) % len(_FILLS)]
-        for trace in _operators(data, outline, fill):
-            add(trace, prefix, f"points {number}")
+        add(_operators(data, colours[i], fill), prefix, f"points {number}")
     if len(results) == 1:
         figure.update_layout(title={"text": escape(title(results[0]), 200), "font": {"size": 14}})
     return figure
@@ -205,37 +207,24 @@ def escape(text: str, longest: int = 60) -> str:
     return html.escape(text if len(text) <= longest else text[: longest - 3] + "...", quote=False)
 
 
-def _layout(xs: Decades, ys: Decades) -> dict[str, Any]:
-    across, up = ([10.0**k for k in range(low, high + 1)] for low, high in (xs, ys))
-    plane = {
-        "type": "log",
-        "range": xs,
-        "domain": [0.15, 1],
-        "tickvals": across,
-        "ticktext": [f"{v:g}" for v in across],
-        "title": {"text": "intensity at the last memory level, FLOP/B"},
-    }
-    strip = {"range": [0, 1], "domain": [0, 0.12], "showgrid": False, "zeroline": False}
-    rates = {
-        "type": "log",
-        "range": ys,
-        "tickvals": up,
-        "ticktext": [format_si(v, "").replace(" ", "") for v in up],
-        "title": {"text": "attainable FLOP/s (strip: B/s)"},
-    }
+def _layout(xs: Decades, ys: Decades) -> Trace:
+    def axis(text: str, decades: Decades, write: Callable[[float], str], anchor: str) -> Trace:
+        values = [10.0**k for k in range(decades[0], decades[1] + 1)]
+        ticks = {"tickvals": values, "ticktext": [write(v) for v in values]}
+        name = {"text": text, "font": {"size": 12}}
+        return {"type": "log", "range": decades, "anchor": anchor, "title": name, **ticks}
+
+    x = axis("intensity at the last level, FLOP/B", xs, lambda v: f"{v:g}", "y")
+    rates = axis("attainable FLOP/s (strip: B/s)", ys, lambda v: format_si(v, "", 3), "x2")
+    strip = {"range": [0, 1], "tickvals": [0.5], "ticktext": ["no<br>FLOP:<br>B/s"], "anchor": "y"}
     return {
         "template": "none",
-        "xaxis": {**plane, "anchor": "y"},
-        "xaxis2": {**strip, "anchor": "y", "tickvals": [0.5], "ticktext": ["no<br>FLOP:<br>B/s"]},
-        "yaxis": {**rates, "anchor": "x2"},
+        "xaxis": {**x, "domain": [0.15, 1]},
+        "xaxis2": {**strip, "domain": [0, 0.12], "showgrid": False, "zeroline": False},
+        "yaxis": rates,
         "hovermode": "closest",
         "hoverlabel": {"align": "left", "namelength": 0},
-        "legend": {
-            "itemsizing": "constant",
-            "tracegroupgap": 0,
-            "itemwidth": 44,
-            "font": {"size": 11},
-        },
+        "legend": {"tracegroupgap": 0, "itemwidth": 44, "font": {"size": 11}},
         "margin": {"l": 64, "r": 16, "t": 40, "b": 64},
         "height": 640,
     }
@@ -257,7 +246,7 @@ def _slopes(device: Data, xs: Decades, colour: str) -> Iterator[Trace]:
     for depth, level in enumerate(reversed(device["levels"])):
         for kind, dash, speed in _kinds(level, "bandwidth"):
             text = escape(f"{level['name']} {format_si(speed, 'B/s')} {kind}")
-            line = {"color": colour, "dash": dash, "width": 1 if depth else 2.5}
+            line = {"color": colour, "dash": dash, "width": max(2.5 - 0.8 * depth, 0.8)}
             common: Trace = {"name": text, "mode": "lines", "line": line}
             x = _span(xs[0], min(math.log10(top / speed), xs[1]))
             yield {**common, "x": x, "y": [speed * v for v in x]}
@@ -290,7 +279,7 @@ def _roofs(
                 if roof in used and all(abs(height - h) >= _LABEL_GAP for h in labels):
                     labels.append(height)
                     label = escape(f"{roof['kind']} {formats}, ridge {at:.3g} FLOP/B")
-                    common |= {"mode": "markers+text", "text": [label]}
+                    common |= {"mode": "markers+text", "text": label, "textfont": {"size": 11}}
                     common |= {"textposition": "top left"}
                 yield common
 
@@ -303,7 +292,7 @@ def _operators(data: Data, outline: str, fill: str) -> Iterator[Trace]:
     placed.sort(key=lambda p: -p.share)  # small ones on top, within reach of the pointer
     groups: list[tuple[str, list[Point], float, Trace]] = []
     for bound in dict.fromkeys([*BOUNDS, *(p.row["bound"] for p in placed)]):
-        colour, symbol = BOUNDS.get(bound, _OTHER)
+        colour, symbol = BOUNDS.get(bound, ("#999999", "x"))
         marker = {"color": colour, "symbol": symbol + fill, "opacity": 0.85}
         marker["line"] = {"color": outline, "width": 1.5}
         mine = [p for p in placed if p.row["bound"] == bound]
@@ -329,21 +318,21 @@ def _operators(data: Data, outline: str, fill: str) -> Iterator[Trace]:
 
 def _hover(point: Point) -> str:
     row, unit = point.row, point.row["operations_unit"]
-    shapes = [
-        " ".join("×".join(map(str, s)) for s in row[f"{k}_shapes"]) for k in ("input", "output")
-    ]
-    levels = ", ".join(f"{k} {format_si(v, 'B')}" for k, v in row["bytes_by_level"].items())
+    taken, made = (
+        " ".join("×".join(map(str, shape)) for shape in row[f"{side}_shapes"])
+        for side in ("input", "output")
+    )
+    levels = ", ".join(f"{name} {format_si(v, 'B')}" for name, v in row["bytes_by_level"].items())
     near = f", near {row['next_limiter']}" if row["next_limiter"] else ""
     x = "no FLOP" if point.x is None else f"{point.x:.4g} FLOP/B, {format_si(point.y, unit + '/s')}"
-    lines = [
+    lines = (
         f"{row['op']}, {row['dtype']}, {row['count']} executions; of each:",
-        f"{shapes[0]} → {shapes[1]}",
+        f"{taken} → {made}",
         f"{format_si(row['macs'], 'MAC')}, {format_si(row['flops'], unit)}, {x}",
         f"read {format_si(row['bytes_read'], 'B')}, written {format_si(row['bytes_written'], 'B')}",
         levels,
         f"{format_si(row['time_s'], 's')}; together {100 * point.share:.1f} % of the time",
         f"bound by {row['bound']} ({row['limiter']}{near})",
         f"utilization {100 * row['utilization']:.0f} %",
-    ]
-    bold = f"<b>{escape(row['name'])}</b>"
-    return "<br>".join([bold, *(escape(line) for line in lines if line)])
+    )
+    return f"<b>{escape(row['name'])}</b><br>" + "<br>".join(escape(line) for line in lines)
