@@ -28,7 +28,10 @@ def maximum(first: Dim, *rest: Dim) -> Dim:
     """Return the elementwise largest."""
     out = first
     for value in rest:
-        out = max(out, value) if is_scalar(out, value) else np.maximum(out, value)
+        if isinstance(out, np.ndarray) or isinstance(value, np.ndarray):
+            out = np.maximum(out, value)
+        elif value > out:
+            out = value
     return out
 
 
@@ -36,7 +39,10 @@ def minimum(first: Dim, *rest: Dim) -> Dim:
     """Return the elementwise smallest."""
     out = first
     for value in rest:
-        out = min(out, value) if is_scalar(out, value) else np.minimum(out, value)
+        if isinstance(out, np.ndarray) or isinstance(value, np.ndarray):
+            out = np.minimum(out, value)
+        elif value < out:
+            out = value
     return out
 
 

@@ -235,7 +235,7 @@ def notes(results: Sequence[Data]) -> list[tuple[str, list[str]]]:
     for data in results:
         where = f" ({data['workload']['name']} on {data['hardware']['name']})"
         where = where if len(results) > 1 else ""
-        placed, unplaced = roofline.points(data)
+        placed = roofline.points(data)
         for point in placed:
             x, unit = point.x, "B/s" if point.x is None else f"{point.row['operations_unit']}/s"
             place = f"{point.row['name']}{where} at {format_si(point.y, unit)}"
@@ -245,7 +245,8 @@ def notes(results: Sequence[Data]) -> list[tuple[str, list[str]]]:
             across = x is None or 10.0**left <= x <= 10.0**right
             if not (across and 10.0**bottom <= point.y <= 10.0**top):
                 outside.append(place)
-        nowhere += [f"{row['name']}{where}" for row in unplaced]
+        rows = [point.row for point in placed]
+        nowhere += [f"{r['name']}{where}" for r in data["operators"] if r not in rows]
     found = [
         ("Above every roof: a defect of the counts or the times", above),
         ("Outside the axes, which span the roofs' decades", outside),
