@@ -141,13 +141,9 @@ class CountedIndex(Counted):
 class Counts:
     """What one run of a naive kernel did; ``touched`` is a number of elements a tensor."""
 
-    output: Array
+    outputs: tuple[Array, ...]
     operations: Mapping[str, int]
     touched: Mapping[str, int]
-
-    def total(self, kinds: Sequence[str]) -> int:
-        """Return the operations of ``kinds`` together."""
-        return sum(self.operations.get(kind, 0) for kind in kinds)
 
 
 def count(
@@ -172,8 +168,9 @@ def check_operator(
     assert works, f"{op.name} offers no algorithm {algorithm!r}"
     for name, work in works.items():
         counts = _run(op, tensors, name)
-        assert counts.output.shape == tensors.y.shape
-        _check_operations(work, counts)
+        shapes = tuple(o.shape for o in counts.outputs)
+        assert shapes == tuple(t.shape for t in tensors.outputs)
+        check_operations(work, counts.operations)
         if op.is_view:
             assert (work.accesses, work.launches) == ((), 0), "a view moves nothing"
         else:
@@ -209,26 +206,29 @@ def _run(op: Operator, tensors: Bound, algorithm: str | None) -> Counts:
         **{t.name: numbers(t) for t in tensors.caches},
         **attributes,
     )
-    for number in output.flat:
-        if isinstance(number, Counted):
-            number.touch()
-    return Counts(output, tally.operations, {k: len(v) for k, v in tally.touched.items()})
+    outputs = output if isinstance(output, tuple) else (output,)
+    for array in outputs:
+        for number in array.flat:
+            if isinstance(number, Counted):
+                number.touch()
+    return Counts(outputs, tally.operations, {k: len(v) for k, v in tally.touched.items()})
 
 
-def _check_operations(work: Work, counts: Counts) -> None:
+def check_operations(work: Work, operations: Mapping[str, int]) -> None:
+    """Assert that ``work`` has the operations that counting numbers did."""
     engines: Counter[str] = Counter()
-    for (engine, _), operations in work.ops.items():
-        engines[engine] += operations
-    products, sums = (counts.operations.get(kind, 0) for kind in DENSE_KINDS)
+    for (engine, _), number in work.ops.items():
+        engines[engine] += number
+    products, sums = (operations.get(kind, 0) for kind in DENSE_KINDS)
     expected = {
         "matrix": products + sums,
-        "vector": counts.total(VECTOR_KINDS),
-        "special": counts.operations.get("special", 0),
+        "vector": sum(operations.get(kind, 0) for kind in VECTOR_KINDS),
+        "special": operations.get("special", 0),
     }
     assert {engine: engines[engine] for engine in expected} == expected
     assert set(engines) <= set(expected)
     assert work.macs == products == sums
-    assert work.flops == sum(counts.operations.values())
+    assert work.flops == sum(operations.values())
 
 
 def _check_bytes(op: Operator, work: Work, tensors: Bound, counts: Counts) -> None:
@@ -242,12 +242,11 @@ def _check_bytes(op: Operator, work: Work, tensors: Bound, counts: Counts) -> No
         if skipping and tensor not in tensors.weights:
             allowed.add(math.prod(tensor.shape) * item)
         assert moved[tensor.name, "read"] in allowed, f"bytes read of {tensor.name}"
-    expected = counts.output.size * ITEM_BYTES[tensors.y.dtype]
-    assert moved[tensors.y.name, "write"] == expected, "bytes written of the output"
-    for tensor in tensors.appended:
+    for tensor in (*tensors.outputs, *tensors.appended):
         expected = math.prod(tensor.shape) * ITEM_BYTES[tensor.dtype]
         assert moved[tensor.name, "write"] == expected, f"bytes written of {tensor.name}"
     # What is neither input, weight, cache nor output is the operator's own temporary.
     own = {t.name for t in (*tensors.inputs, *tensors.weights)}
     assert not [n for n in own if moved[n, "write"]], "an operator writes no input or weight"
-    assert not moved[tensors.y.name, "read"], "an operator does not read its output"
+    made = {t.name for t in tensors.outputs}
+    assert not [n for n in made if moved[n, "read"]], "an operator does not read its output"

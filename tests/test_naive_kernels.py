@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any
 
+import naive_references
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -118,7 +121,7 @@ LSTM = {"hidden": 3, "layers": 3, "directions": 2, "biases": 2}
 VECTOR5 = {"gamma": (5,), "beta": (5,)}
 VECTOR3 = dict.fromkeys(("gamma", "beta", "mean", "variance"), (3,))
 
-CASES: Mapping[str, list[Case]] = {
+CASES: dict[str, list[Case]] = {
     "relu": [({}, RAGGED, {}, lambda x, w: np.where(x > 0, x, 0))],
     "sigmoid": [({}, RAGGED, {}, lambda x, w: sigmoid(x))],
     "tanh": [({}, RAGGED, {}, lambda x, w: np.tanh(x))],
@@ -186,6 +189,13 @@ CASES: Mapping[str, list[Case]] = {
 #: compared apart: their inputs or masks are not plain random arrays
 APART = {"attention", "embedding"}
 
+# Each module of naive_references adds the CASES of a family, and what it compares APART.
+for _module in sorted(m.name for m in iter_modules(naive_references.__path__)):
+    _more = import_module(f"naive_references.{_module}")
+    assert not set(_more.CASES) & set(CASES), _module
+    CASES.update(_more.CASES)
+    APART |= _more.APART
+
 
 def random_array(shape: Shape, seed: int) -> Array:
     return np.random.default_rng(seed).normal(size=shape)
@@ -202,10 +212,12 @@ def test_naive_kernels_compute_what_numpy_computes(name: str, case: Case) -> Non
         key: np.abs(random_array(shape, 10 + i)) if key == "variance" else random_array(shape, i)
         for i, (key, shape) in enumerate(weight_shapes.items())
     }
-    y = naive_kernel(name)(*inputs, weights=weights, **attributes)
-    expected = reference(*inputs, weights)
-    assert y.shape == expected.shape
-    np.testing.assert_allclose(y, expected, rtol=TOLERANCE, atol=TOLERANCE)
+    made: Any = naive_kernel(name)(*inputs, weights=weights, **attributes)
+    wanted: Any = reference(*inputs, weights)
+    outputs, expected = ((a if isinstance(a, tuple) else (a,)) for a in (made, wanted))
+    for found, right in zip(outputs, expected, strict=True):
+        assert found.shape == right.shape
+        np.testing.assert_allclose(found, right, rtol=TOLERANCE, atol=TOLERANCE)
 
 
 def test_every_operator_is_compared_with_numpy() -> None:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 Number = Any
 Weights = Mapping[str, Array]
+Gradients = dict[str, Array]
 
 
 def mac(acc: Number, a: Number, b: Number) -> Number:

@@ -3,6 +3,7 @@
 from perfmodel.core.blocking import gemm_extra_traffic, missed, missed_share
 from perfmodel.core.dims import Dim
 from perfmodel.core.formats import Precision, parse_precision
+from perfmodel.core.gradient import Gradient, gradient_of
 from perfmodel.core.operator import (
     REQUIRED,
     Bound,
@@ -29,6 +30,7 @@ __all__ = [
     "Bound",
     "Dim",
     "Engine",
+    "Gradient",
     "Inferred",
     "Operator",
     "Precision",
@@ -40,6 +42,7 @@ __all__ = [
     "choice",
     "flag",
     "gemm_extra_traffic",
+    "gradient_of",
     "missed",
     "missed_share",
     "pads",

@@ -1,10 +1,10 @@
 """Operator: the base of every building block.
 
 An operator is a frozen dataclass whose fields are its attributes. It says its
-shape rule (`infer`), its cost (`work` or `algorithms`), and how the inline form
-`name:size=value,...` builds one (`sizes`, `from_sizes`). Defining the class in a
-module of `perfmodel/ops/` is all it takes: readers, reports, tests and the
-catalogue find it in `perfmodel.ops.registry()`.
+shape rule (`infer`), its cost (`work` or `algorithms`), its backward kernels
+(`gradients`), and how the inline form `name:size=value,...` builds one (`sizes`,
+`from_sizes`). Defining the class in a module of `perfmodel/ops/` is all it takes:
+readers, reports, tests and the catalogue find it in `perfmodel.ops.registry()`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Literal
 
 from perfmodel.core.dims import Dim, same, show_shape, smallest
 from perfmodel.core.formats import Precision
+from perfmodel.core.gradient import Gradient
 from perfmodel.core.tensor import Tensor
 from perfmodel.core.work import Algorithm, Work
 from perfmodel.errors import InputError
@@ -30,6 +31,9 @@ Category = Literal[
     "recurrent",
     "embedding",
     "movement",
+    "transform",
+    "loss",
+    "optimizer",
 ]
 
 REQUIRED: Any = None  # a size without a default
@@ -110,6 +114,15 @@ class Operator(ABC):
     def algorithms(self, t: Bound) -> list[Algorithm]:
         """Return the ways to compute the operator; by default one."""
         return [Algorithm("default", self.work(t))]
+
+    def gradients(self, t: Bound) -> list[Gradient]:
+        """Return the kernels of the backward pass; none where there is no gradient."""
+        return []
+
+    @classmethod
+    def has_gradient(cls) -> bool:
+        """Tell whether the operator has a backward pass."""
+        return cls.gradients is not Operator.gradients
 
     @classmethod
     @abstractmethod

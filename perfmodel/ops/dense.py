@@ -9,6 +9,7 @@ from typing import Any
 from perfmodel.core import (
     REQUIRED,
     Bound,
+    Gradient,
     Inferred,
     Operator,
     Precision,
@@ -17,6 +18,7 @@ from perfmodel.core import (
     WorkBuilder,
     flag,
     gemm_extra_traffic,
+    gradient_of,
     size,
 )
 from perfmodel.core.dims import Dim, product
@@ -63,6 +65,18 @@ class Matmul(Operator):
         if len(b.shape) == 2:
             m, batch = m * batch, 1
         return gemm_work(WorkBuilder().read(a, b).write(t.y), a, b, t.y, batch, m, n, k)
+
+    def gradients(self, t: Bound) -> list[Gradient]:
+        # da = dy b^T, db = a^T dy; a shared b sums over the batch as well.
+        a, b = t.inputs
+        dy, da, db = gradient_of(t.y), gradient_of(a), gradient_of(b)
+        m, k, n = a.shape[-2], a.shape[-1], b.shape[-1]
+        batch = product(a.shape[:-2])
+        if len(b.shape) == 2:
+            m, batch = m * batch, 1
+        to_a = gemm_work(WorkBuilder().read(dy, b).write(da), dy, b, da, batch, m, k, n)
+        to_b = gemm_work(WorkBuilder().read(a, dy).write(db), a, dy, db, batch, k, n, m)
+        return [Gradient("a", (a,), (b,), to_a), Gradient("b", (b,), (a,), to_b)]
 
     @classmethod
     def from_sizes(
@@ -114,6 +128,21 @@ class Affine(Operator):
         if self.bias:
             builder.count("vector", x.dtype, m * n)
         return gemm_work(builder, x, weight, t.y, 1, m, n, k)
+
+    def gradients(self, t: Bound) -> list[Gradient]:
+        # dx = dy W, dW = dy^T x, db = sum of dy over the samples.
+        x, weight, dy = t.x, t.weight("weight"), gradient_of(t.y)
+        dx, dw = gradient_of(x), gradient_of(weight)
+        m, k, n = product(x.shape[:-1]), x.shape[-1], self.units
+        to_x = gemm_work(WorkBuilder().read(dy, weight).write(dx), dy, weight, dx, 1, m, k, n)
+        to_w = gemm_work(WorkBuilder().read(dy, x).write(dw), dy, x, dw, 1, n, k, m)
+        made = [Gradient("input", (x,), (weight,), to_x), Gradient("weight", (weight,), (x,), to_w)]
+        if self.bias:
+            bias = t.weight("bias")
+            builder = WorkBuilder().read(dy).write(gradient_of(bias))
+            builder.count("vector", dy.dtype, (m - 1) * n)
+            made.append(Gradient("bias", (bias,), (), builder.build()))
+        return made
 
     @classmethod
     def from_sizes(

@@ -1,0 +1,190 @@
+"""Backward kernels: counts equal the naive ones, values equal finite differences."""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+from oracle import ITEM_BYTES, Array, Counted, CountedIndex, Tally, bind, check_operations
+
+from perfmodel.core import Bound, Gradient, Operator, Tensor, parse_precision
+from perfmodel.kernels.naive import naive_kernel
+from perfmodel.ops import registry
+from perfmodel.readers.inline import complete_sizes
+
+FP32 = parse_precision("fp32")
+STEP = 1e-5
+
+SMALL = [
+    pytest.param(name, sizes, id=f"{name}-{i}")
+    for name, op in registry().items()
+    if op.has_gradient()
+    for i, sizes in enumerate(op.small)
+]
+
+
+def _bound(name: str, sizes: Mapping[str, Any]) -> tuple[Operator, Bound]:
+    cls = registry()[name]
+    op, inputs = cls.from_sizes(complete_sizes(cls, sizes), FP32)
+    return op, bind(op, inputs, FP32)
+
+
+def _attributes(op: Operator) -> dict[str, Any]:
+    return {f.name: getattr(op, f.name) for f in dataclasses.fields(op)}
+
+
+def _values(tensors: Bound, seed: int = 0) -> dict[str, Array]:
+    random = np.random.default_rng(seed)
+    values: dict[str, Array] = {}
+    for tensor in (*tensors.inputs, *tensors.weights, *tensors.caches):
+        # Distinct values some way apart, so that no maximum is a tie.
+        shape = tuple(int(d) for d in tensor.shape)
+        size = int(np.prod(shape, dtype=int))
+        spread = random.permutation(size)
+        if tensor.role == "index":
+            values[tensor.name] = spread.reshape(shape)
+        else:
+            values[tensor.name] = (0.5 + spread / max(size, 1) * 1.3).reshape(shape)
+    return values
+
+
+def _forward(op: Operator, tensors: Bound, values: Mapping[str, Array]) -> tuple[Array, ...]:
+    made = naive_kernel(op.name)(
+        *(values[t.name] for t in tensors.inputs),
+        weights={t.name: values[t.name] for t in tensors.weights},
+        **{t.name: values[t.name] for t in tensors.caches},
+        **_attributes(op),
+    )
+    return made if isinstance(made, tuple) else (made,)
+
+
+Outputs = tuple[Array, ...]
+
+
+def _backward(
+    op: Operator, tensors: Bound, values: Mapping[str, Array], dy: Outputs, y: Outputs, part: str
+) -> dict[str, Array]:
+    made: dict[str, Array] = naive_kernel(f"{op.name}_grad")(  # type: ignore[assignment]
+        part,
+        dy if len(dy) > 1 else dy[0],
+        *(values[t.name] for t in tensors.inputs),
+        output=y if len(y) > 1 else y[0],
+        weights={t.name: values[t.name] for t in tensors.weights},
+        **{t.name: values[t.name] for t in tensors.caches},
+        **_attributes(op),
+    )
+    return made
+
+
+@pytest.mark.parametrize(("name", "sizes"), SMALL)
+def test_gradients_are_those_of_finite_differences(name: str, sizes: Mapping[str, Any]) -> None:
+    op, tensors = _bound(name, sizes)
+    values = _values(tensors)
+    y = _forward(op, tensors, values)
+    random = np.random.default_rng(1)
+    dy = tuple(random.uniform(0.5, 1.5, o.shape) for o in y)
+    covered: set[str] = set()
+    for gradient in op.gradients(tensors):
+        made = _backward(op, tensors, values, dy, y, gradient.name)
+        assert set(made) == {t.name for t in gradient.makes}
+        for tensor in gradient.makes:
+            covered.add(tensor.name)
+            if gradient.sparse:
+                continue  # its values are rows of a table; checked by its own test
+            found = made[tensor.name]
+            assert found.shape == tensor.shape
+            expected = np.empty(found.shape)
+            for place in np.ndindex(found.shape):
+                sides = []
+                for sign in (1, -1):
+                    moved = dict(values)
+                    moved[tensor.name] = values[tensor.name].copy()
+                    moved[tensor.name][place] += sign * STEP
+                    made_there = _forward(op, tensors, moved)
+                    sides.append(
+                        sum(float((d * o).sum()) for d, o in zip(dy, made_there, strict=True))
+                    )
+                expected[place] = (sides[0] - sides[1]) / (2 * STEP)
+            np.testing.assert_allclose(found.astype(float), expected, rtol=1e-5, atol=1e-6)
+    learned = {t.name for t in tensors.weights if t.role == "weight"}
+    passed = {t.name for t in tensors.inputs if t.role != "index"}
+    assert covered >= learned | passed, "a learned or passed tensor has no gradient"
+
+
+def check_gradient(op: Operator, tensors: Bound, gradient: Gradient) -> None:
+    """Assert that operations, bytes and what is saved are those of the naive kernel."""
+    tally = Tally()
+
+    def numbers(name: str, array: Array, index: bool = False) -> Array:
+        tally.touched[name] = set()
+        out = np.empty(array.shape, dtype=object)
+        for place, value in enumerate(array.flat):
+            kind = CountedIndex if index else Counted
+            out.flat[place] = kind(float(value), tally, (name, place))
+        return out
+
+    values = _values(tensors)
+    y = _forward(op, tensors, values)
+    counted = {
+        t.name: numbers(t.name, values[t.name], t.role == "index")
+        for t in (*tensors.inputs, *tensors.weights, *tensors.caches)
+    }
+    outputs = list(zip(tensors.outputs, y, strict=True))
+    dy = tuple(numbers(f"{t.name}.grad", np.full(o.shape, 0.7)) for t, o in outputs)
+    output = tuple(numbers(t.name, o) for t, o in outputs)
+    made = _backward(op, tensors, counted, dy, output, gradient.name)
+    for array in made.values():
+        for number in array.flat:
+            if isinstance(number, Counted):
+                number.touch()
+    check_operations(gradient.work, tally.operations)
+    _check_bytes(gradient, tensors, made, tally)
+
+
+def _check_bytes(
+    gradient: Gradient, tensors: Bound, made: Mapping[str, Array], tally: Tally
+) -> None:
+    moved: Counter[tuple[str, str]] = Counter()
+    for access in gradient.work.accesses:
+        moved[access.tensor, access.direction] += access.bytes
+    forward: dict[str, Tensor] = {
+        t.name: t for t in (*tensors.inputs, *tensors.weights, *tensors.caches, *tensors.outputs)
+    }
+    read = {name for name in forward if tally.touched[name]}
+    assert read == {t.name for t in gradient.saved}, "saved is what the kernel reads"
+    for name, tensor in {**forward, **{f"{t.name}.grad": t for t in tensors.outputs}}.items():
+        size = ITEM_BYTES[tensor.dtype]
+        touched = len(tally.touched[name]) * size
+        whole = float(np.prod([int(d) for d in tensor.shape])) * size
+        assert moved[name, "read"] in (touched, whole), f"bytes read of {name}"
+    for tensor in gradient.makes:
+        size = ITEM_BYTES[tensor.dtype]
+        assert moved[f"{tensor.name}.grad", "write"] == made[tensor.name].size * size
+
+
+@pytest.mark.parametrize(("name", "sizes"), SMALL)
+def test_backward_counts_equal_the_naive_kernel(name: str, sizes: Mapping[str, Any]) -> None:
+    op, tensors = _bound(name, sizes)
+    gradients = op.gradients(tensors)
+    assert len({g.name for g in gradients}) == len(gradients)
+    for gradient in gradients:
+        check_gradient(op, tensors, gradient)
+
+
+@pytest.mark.parametrize("name", ["affine", "matmul"])
+def test_dense_layers_cost_two_more_forwards(name: str) -> None:
+    op, tensors = _bound(name, registry()[name].small[0])
+    backward = sum(g.work.macs for g in op.gradients(tensors))
+    assert backward == 2 * op.work(tensors).macs
+
+
+def test_a_planted_wrong_gradient_fails() -> None:
+    op, tensors = _bound("affine", {"m": 3, "n": 2, "k": 4})
+    to_input, to_weight, _ = op.gradients(tensors)
+    wrong = dataclasses.replace(to_input, work=op.gradients(tensors)[2].work)
+    with pytest.raises(AssertionError):
+        check_gradient(op, tensors, wrong)
+    with pytest.raises(AssertionError, match="saved"):
+        check_gradient(op, tensors, dataclasses.replace(to_weight, saved=()))
