@@ -1,13 +1,14 @@
 """Naive kernels: each operator's definition as plain loops, one function an operator.
 
 A kernel is called ``kernel(*inputs, weights={name: array}, **attributes)`` and
-returns the output array, or a tuple of them. It works on arrays of floats and on object arrays of
-numbers that count their own operations. Modules whose name starts with an
-underscore hold helpers, not kernels.
+returns the output array, or a tuple of them. It works on arrays of floats and on
+object arrays of numbers that count their own operations. Modules whose name
+starts with an underscore hold helpers, not kernels.
 
 The backward pass of ``name`` is ``name_grad(part, dy, *inputs, output=y,
-weights=..., **attributes)`` (tuples dy and y where there are several outputs): for the gradient kernel called ``part`` it returns
-the gradients by tensor, inputs as ``input 0``, ``input 1``, ..., weights by name.
+weights=..., **attributes)``, with tuples for dy and y where there are several
+outputs: for the gradient kernel called ``part`` it returns the gradients by
+tensor, inputs as ``input 0``, ``input 1``, ..., weights by name.
 """
 
 from __future__ import annotations
