@@ -99,14 +99,16 @@ def _row(cost: NodeCost, phase: str) -> dict[str, Any]:
     dtype = tensors.y.dtype
     row = {
         "name": node.name,
-        "op": node.op.name,
+        "op": node.kind,
         "class": node.op.category,
-        "phase": phase,
+        "phase": node.role if phase == "training" else phase,
         "count": node.count,
         "dtype": dtype,
-        "input_shapes": [list(t.shape) for t in tensors.inputs],
-        "output_shapes": [list(t.shape) for t in tensors.outputs],
-        "parameters": total(w.elements for w in tensors.weights if w.role == "weight"),
+        "input_shapes": [list(t.shape) for t in node.reads()],
+        "output_shapes": [list(t.shape) for t in node.writes()],
+        "parameters": total(
+            w.elements for w in tensors.weights if w.role == "weight" and node.role == "forward"
+        ),
         "macs": cost.macs,
         "flops": cost.flops,
         "operations_unit": "OP" if FORMATS[dtype].integer else "FLOP",

@@ -16,6 +16,7 @@ from perfmodel.core import Algorithm, Dim, Work
 from perfmodel.core.dims import is_scalar, total, where
 from perfmodel.graph import Graph, Node
 from perfmodel.machine import Launch, Machine
+from perfmodel.memory import memory_by_kind
 from perfmodel.model import Times, estimate, limiter
 
 
@@ -59,9 +60,7 @@ def evaluate(graph: Graph, machine: Machine, launch: Launch = "graph") -> list[N
 
 
 def _cost(node: Node, machine: Machine, launch: Launch) -> NodeCost:
-    options = [
-        _with(node, a, estimate(a.work, machine, launch)) for a in node.op.algorithms(node.tensors)
-    ]
+    options = [_with(node, a, estimate(a.work, machine, launch)) for a in node.algorithms()]
     return options[0] if len(options) == 1 else _fastest(options)
 
 
@@ -123,6 +122,7 @@ def totals(graph: Graph, costs: list[NodeCost]) -> dict[str, Any]:
     def sum_of(value: Callable[[NodeCost], Dim]) -> Dim:
         return total(c.node.count * value(c) for c in costs)
 
+    memory = memory_by_kind(graph, {c.node.name: c.workspace for c in costs})
     return {
         "parameters": graph.parameters(),
         "macs": sum_of(lambda c: c.macs),
@@ -131,7 +131,8 @@ def totals(graph: Graph, costs: list[NodeCost]) -> dict[str, Any]:
         "time_s": sum_of(lambda c: c.time),
         "time_low_s": sum_of(lambda c: c.low),
         "time_high_s": sum_of(lambda c: c.high),
-        "peak_memory_bytes": graph.peak_memory_bytes({c.node.name: c.workspace for c in costs}),
+        "peak_memory_bytes": total(memory.values()),
+        "memory_by_kind": memory,
         "weight_bytes": graph.weight_bytes(),
         "kv_cache_bytes": graph.kv_cache_bytes(),
         "time_by_bound": {

@@ -9,27 +9,76 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
-from perfmodel.core import Bound, Dim, Operator, Precision, Tensor, parse_precision
-from perfmodel.core.dims import largest, maximum, smallest, total
+from perfmodel.core import (
+    Algorithm,
+    Bound,
+    Dim,
+    Gradient,
+    Operator,
+    Precision,
+    Tensor,
+    gradient_of,
+    parse_precision,
+)
+from perfmodel.core.dims import largest, smallest, total
 from perfmodel.core.dims import show as show_dim
 from perfmodel.errors import InputError, did_you_mean
+
+#: what a node is run for; everything is 'forward' outside training
+NodeRole = Literal["forward", "backward", "recompute", "optimizer"]
 
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """One operator of a network, executed ``count`` times with tensors of the same shapes."""
+    """One kernel of a network, executed ``count`` times with tensors of the same shapes.
+
+    ``gradient`` is set where the node runs a backward kernel of ``op``.
+    """
 
     name: str
     op: Operator
     tensors: Bound
     count: Dim = 1
+    role: NodeRole = "forward"
+    gradient: Gradient | None = None
 
     @property
     def output(self) -> Tensor:
         """The first output."""
         return self.tensors.outputs[0]
+
+    @property
+    def kind(self) -> str:
+        """The operator's name, with ``_grad`` for its backward kernels."""
+        return f"{self.op.name}_grad" if self.gradient else self.op.name
+
+    @property
+    def is_view(self) -> bool:
+        """Whether the output is the input's memory under another shape."""
+        return self.op.is_a_view() and self.gradient is None
+
+    def algorithms(self) -> list[Algorithm]:
+        """Return the ways to compute the node."""
+        if self.gradient is not None:
+            return [Algorithm("default", self.gradient.work)]
+        return self.op.algorithms(self.tensors)
+
+    def reads(self) -> tuple[Tensor, ...]:
+        """Return the activations that the node reads."""
+        if self.gradient is None:
+            return self.tensors.inputs
+        own = {id(w) for w in self.tensors.weights}
+        saved = [t for t in self.gradient.saved if id(t) not in own]
+        return (*saved, *(gradient_of(t) for t in self.tensors.outputs))
+
+    def writes(self) -> tuple[Tensor, ...]:
+        """Return the activations, or gradients of activations, that the node writes."""
+        if self.gradient is None:
+            return self.tensors.outputs
+        own = {id(w) for w in self.tensors.weights}
+        return tuple(gradient_of(t) for t in self.gradient.makes if id(t) not in own)
 
 
 def bind_operator(
@@ -48,7 +97,8 @@ class Graph:
     """A network with bound sizes, its nodes in an order of execution.
 
     ``shared`` maps ``node.weight`` to the tensor it shares, so that tied
-    parameters count once.
+    parameters count once. ``optimizer_bytes`` is what training keeps besides
+    weights and their gradients.
     """
 
     name: str
@@ -59,18 +109,25 @@ class Graph:
     inputs: tuple[Tensor, ...]
     outputs: tuple[str, ...]
     shared: Mapping[str, str] = field(default_factory=dict)
+    optimizer_bytes: Dim = 0
+
+    @property
+    def forward(self) -> tuple[Node, ...]:
+        """The nodes of the forward pass."""
+        return tuple(n for n in self.nodes if n.role == "forward")
 
     def parameters(self) -> Dim:
         """Return the number of learned parameters; tied ones count once."""
-        return total(count * w.elements for w, count in self._stored() if w.role == "weight")
+        return total(count * w.elements for w, count in self.stored() if w.role == "weight")
 
     def weight_bytes(self) -> Dim:
         """Return the bytes of parameters and of stored statistics."""
-        return total(count * w.bytes for w, count in self._stored())
+        return total(count * w.bytes for w, count in self.stored())
 
-    def _stored(self) -> Iterator[tuple[Tensor, Dim]]:
+    def stored(self) -> Iterator[tuple[Tensor, Dim]]:
+        """Yield weights and stored statistics with how often they exist; tied ones once."""
         seen: set[str] = set()
-        for node in self.nodes:
+        for node in self.forward:
             for weight in node.tensors.weights:
                 tied = self.shared.get(f"{node.name}.{weight.name}")
                 if tied is not None:
@@ -86,41 +143,12 @@ class Graph:
 
         ``context`` tokens in decode; in other phases the new tokens too.
         """
-        held = total(n.count * c.bytes for n in self.nodes for c in n.tensors.caches)
-        return held if self.phase == "decode" else held + self._appended_bytes()
+        held = total(n.count * c.bytes for n in self.forward for c in n.tensors.caches)
+        return held if self.phase == "decode" else held + self.appended_bytes()
 
-    def _appended_bytes(self) -> Dim:
-        return total(n.count * c.bytes for n in self.nodes for c in n.tensors.appended)
-
-    def peak_memory_bytes(self, workspaces: Mapping[str, Dim] | None = None) -> Dim:
-        """Return weights, KV cache and the largest sum of activations alive at once.
-
-        An activation lives from the node that makes it to the last that reads
-        it. ``workspaces`` adds a node's temporary bytes while it runs.
-        """
-        last_use: dict[str, int] = {}
-        for i, node in enumerate(self.nodes):
-            for tensor in node.tensors.inputs:
-                last_use[tensor.name] = i
-        for name in self.outputs:
-            last_use[name] = len(self.nodes)
-        alive: dict[str, Dim] = {t.name: t.bytes for t in self.inputs}
-        peak: Dim = total(alive.values())
-        for i, node in enumerate(self.nodes):
-            view = node.op.is_view
-            for tensor in node.tensors.outputs:
-                alive[tensor.name] = 0 if view else tensor.bytes
-            peak = maximum(peak, total(alive.values()) + (workspaces or {}).get(node.name, 0))
-            if view:  # a view keeps what it looks at
-                source = node.tensors.x.name
-                end = max((last_use.get(t.name, i) for t in node.tensors.outputs), default=i)
-                last_use[source] = max(last_use[source], end)
-            for name in [n for n in alive if last_use.get(n, i) <= i]:
-                del alive[name]
-        cached = total(
-            n.count * c.bytes for n in self.nodes for c in (*n.tensors.caches, *n.tensors.appended)
-        )
-        return self.weight_bytes() + cached + peak
+    def appended_bytes(self) -> Dim:
+        """Return the bytes that this pass adds to the KV cache."""
+        return total(n.count * c.bytes for n in self.forward for c in n.tensors.appended)
 
 
 @dataclass(frozen=True)

@@ -119,6 +119,22 @@ class Operator(ABC):
         """Return the kernels of the backward pass; none where there is no gradient."""
         return []
 
+    def is_a_view(self) -> bool:
+        """Tell whether the output is the input's memory under another shape."""
+        return self.is_view
+
+    def for_training(self) -> Operator:
+        """Return the operator as training runs it (batch norm takes batch statistics, ...).
+
+        Attributes that differ declare it: ``flag(False, doc=..., in_training=True)``.
+        """
+        changed = {
+            f.name: f.metadata["in_training"]
+            for f in dataclasses.fields(self)
+            if f.metadata.get("in_training") is not None
+        }
+        return dataclasses.replace(self, **changed) if changed else self
+
     @classmethod
     def has_gradient(cls) -> bool:
         """Tell whether the operator has a backward pass."""
@@ -166,9 +182,12 @@ class Operator(ABC):
             )
 
 
-def size(default: Any = dataclasses.MISSING, *, doc: str, least: int = 1) -> Any:
+def size(
+    default: Any = dataclasses.MISSING, *, doc: str, least: int = 1, in_training: int | None = None
+) -> Any:
     """Declare an attribute that is a Dim of at least ``least``."""
-    return dataclasses.field(default=default, metadata={"kind": "size", "doc": doc, "least": least})
+    metadata = {"kind": "size", "doc": doc, "least": least, "in_training": in_training}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 def pair(default: Any = dataclasses.MISSING, *, doc: str, least: int = 1) -> Any:
@@ -183,9 +202,10 @@ def size_list(default: Any = dataclasses.MISSING, *, doc: str, least: int = -1) 
     )
 
 
-def flag(default: bool, *, doc: str) -> Any:
-    """Declare an attribute that is true or false."""
-    return dataclasses.field(default=default, metadata={"kind": "flag", "doc": doc})
+def flag(default: bool, *, doc: str, in_training: bool | None = None) -> Any:
+    """Declare an attribute that is true or false; ``in_training`` is its value there."""
+    metadata = {"kind": "flag", "doc": doc, "in_training": in_training}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 def choice(default: str, choices: tuple[str, ...], *, doc: str) -> Any:

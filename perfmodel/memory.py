@@ -1,0 +1,81 @@
+"""Memory that a graph needs: what it stores, and the activations alive at once.
+
+An activation lives from the node that makes it to the last that reads it. One
+that the forward pass keeps for the backward pass exists once for every
+execution of its maker; all others once at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from perfmodel.core import Dim, Tensor
+from perfmodel.core.dims import maximum, total
+from perfmodel.graph import Graph
+
+
+def memory_by_kind(graph: Graph, workspaces: Mapping[str, Dim] | None = None) -> dict[str, Dim]:
+    """Return peak bytes by kind: weights, kv_cache, gradients, optimizer_state, activations.
+
+    The activations' peak includes a node's workspace while it runs.
+    """
+    weights = graph.weight_bytes()
+    caches = total(
+        n.count * c.bytes for n in graph.forward for c in (*n.tensors.caches, *n.tensors.appended)
+    )
+    training = graph.phase == "training"
+    learned = total(count * w.bytes for w, count in graph.stored() if w.role == "weight")
+    return {
+        "weights": weights,
+        "kv_cache": caches,
+        "gradients": learned if training else 0,
+        "optimizer_state": graph.optimizer_bytes,
+        "activations": _peak_activations(graph, workspaces or {}),
+    }
+
+
+def _peak_activations(graph: Graph, workspaces: Mapping[str, Dim]) -> Dim:
+    sizes, deaths = _lifetimes(graph)
+    ending: dict[int, list[str]] = {}
+    for name, step in deaths.items():
+        ending.setdefault(step, []).append(name)
+    alive = total(sizes.get(t.name, 0) for t in graph.inputs)
+    peak = alive
+    for step, node in enumerate(graph.nodes):
+        alive = alive + total(sizes.get(t.name, 0) for t in node.writes() if t.name in deaths)
+        peak = maximum(peak, alive + workspaces.get(node.name, 0))
+        alive = alive - total(sizes[name] for name in ending.get(step, ()))
+    return peak
+
+
+def _lifetimes(graph: Graph) -> tuple[dict[str, Dim], dict[str, int]]:
+    """Return each activation's bytes and the step after which it is dead, views resolved."""
+    holder: dict[str, str] = {}
+    tensors: dict[str, Tensor] = {t.name: t for t in graph.inputs}
+    copies: dict[str, Dim] = {t.name: 1 for t in graph.inputs}
+    born: dict[str, str] = {t.name: "forward" for t in graph.inputs}
+    deaths: dict[str, int] = {t.name: 0 for t in graph.inputs}
+    kept: set[str] = set()
+    for step, node in enumerate(graph.nodes):
+        for tensor in node.reads():
+            name = holder.get(tensor.name, tensor.name)
+            if name in deaths:
+                deaths[name] = step
+                if born[name] == "forward" and node.role in ("backward", "recompute"):
+                    kept.add(name)
+        for tensor in node.writes():
+            if node.is_view:
+                source = node.tensors.x.name
+                holder[tensor.name] = holder.get(source, source)
+            elif tensor.name not in deaths:
+                tensors[tensor.name], copies[tensor.name] = tensor, node.count
+                born[tensor.name], deaths[tensor.name] = node.role, step
+    for name in graph.outputs:
+        held = holder.get(name, name)
+        if held in deaths:
+            deaths[held] = len(graph.nodes)
+    sizes = {
+        name: tensor.bytes * (copies[name] if name in kept else 1)
+        for name, tensor in tensors.items()
+    }
+    return sizes, deaths
