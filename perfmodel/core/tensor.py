@@ -29,9 +29,8 @@ class Tensor:
 
     @property
     def bytes(self) -> Dim:
-        """Bytes in memory."""
-        size = FORMATS[self.dtype].bytes
-        return self.elements * (int(size) if size == int(size) else size)
+        """Bytes in memory, scales of grouped formats included."""
+        return FORMATS[self.dtype].bytes_of(self.elements)
 
     def named(self, name: str) -> Tensor:
         """Return the same tensor under another name."""
