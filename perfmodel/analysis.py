@@ -13,7 +13,6 @@ from typing import Any, cast, get_args
 import numpy as np
 
 from perfmodel.core.dims import total
-from perfmodel.core.formats import FORMATS
 from perfmodel.errors import InputError, shorten
 from perfmodel.evaluate import NodeCost, evaluate, totals
 from perfmodel.graph import Graph, Workload
@@ -111,7 +110,7 @@ def _row(cost: NodeCost, phase: str) -> dict[str, Any]:
         ),
         "macs": cost.macs,
         "flops": cost.flops,
-        "operations_unit": "OP" if FORMATS[dtype].integer else "FLOP",
+        "operations_unit": cost.unit,
         "bytes_read": cost.bytes_read,
         "bytes_written": cost.bytes_written,
         "bytes_by_level": dict(cost.bytes_by_level),

@@ -11,6 +11,7 @@ import numpy as np
 from perfmodel.analysis import check_launch, describe, flat_row
 from perfmodel.core.formats import Precision
 from perfmodel.errors import InputError
+from perfmodel.evaluate import for_phase
 from perfmodel.graph import Workload
 from perfmodel.machine import Machine, load_hardware
 from perfmodel.readers import load_workload
@@ -67,6 +68,8 @@ def analyze(
     phase: str | None = None,
     dtype: str | Precision | None = None,
     launch: str = "graph",
+    optimizer: str = "adam",
+    recompute: str = "none",
     **dims: int,
 ) -> Analysis:
     """Analyse a network on a device.
@@ -78,6 +81,9 @@ def analyze(
     phase : one of the workload's phases, by default its first.
     dtype : number format of the network, by default the workload's own.
     launch : 'graph' (kernels launched as a graph) or 'eager' (one by one).
+    optimizer : of the training phase: sgd, momentum, adam, adamw, lamb, adafactor.
+    recompute : what training computes again instead of keeping: none, selective
+        (all but dense layers), full (everything inside blocks).
     dims : sizes, as in ``batch=8``.
 
     Raises InputError for whatever is wrong with the input.
@@ -88,4 +94,8 @@ def analyze(
             raise InputError(f"{name} is an array; analyze takes one point", mend="use sweep()")
     graph = network.bind(dims, phase=phase, dtype=dtype)
     mode = check_launch(launch)
-    return Analysis(describe(network, graph, machine, mode))
+    step = for_phase(graph, optimizer, recompute)
+    data = describe(network, step, machine, mode)
+    if graph.phase == "training":
+        data["settings"] |= {"optimizer": optimizer, "recompute": recompute}
+    return Analysis(data)

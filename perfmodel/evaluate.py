@@ -18,6 +18,7 @@ from perfmodel.graph import Graph, Node
 from perfmodel.machine import Launch, Machine
 from perfmodel.memory import memory_by_kind
 from perfmodel.model import Times, estimate, limiter
+from perfmodel.transforms.train import expand_training
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +40,7 @@ class NodeCost:
     split: Mapping[str, Dim]
     why: Callable[[], tuple[Any, Any, Any]]
     algorithm: Any
+    unit: str
 
     @property
     def bytes(self) -> Dim:
@@ -49,6 +51,11 @@ class NodeCost:
     def utilization(self) -> Dim:
         """Operations over time over peak, of the busiest engine."""
         return self.compute / where(self.time > 0, self.time, 1.0)
+
+
+def for_phase(graph: Graph, optimizer: str, recompute: str) -> Graph:
+    """Return what a phase executes: in training the whole step, else the graph itself."""
+    return expand_training(graph, optimizer, recompute) if graph.phase == "training" else graph
 
 
 def evaluate(graph: Graph, machine: Machine, launch: Launch = "graph") -> list[NodeCost]:
@@ -82,6 +89,7 @@ def _with(node: Node, algorithm: Algorithm, times: Times) -> NodeCost:
         split=times.split(),
         why=lambda: limiter(times),
         algorithm=algorithm.name,
+        unit=work.unit,
     )
 
 
@@ -111,6 +119,7 @@ def _fastest(options: list[NodeCost]) -> NodeCost:
         bytes_by_level=table("bytes_by_level"),
         split=table("split"),
         why=why,
+        unit=options[0].unit,
         algorithm=pick(np.array(o.algorithm, dtype=object) for o in options),
         **{n: field(n) for n in (*numbers, "time", "low", "high", "compute")},
     )

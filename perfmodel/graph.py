@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from perfmodel.core import (
+    Access,
     Algorithm,
     Bound,
     Dim,
@@ -22,7 +23,7 @@ from perfmodel.core import (
     gradient_of,
     parse_precision,
 )
-from perfmodel.core.dims import largest, smallest, total
+from perfmodel.core.dims import largest, maximum, smallest, total
 from perfmodel.core.dims import show as show_dim
 from perfmodel.errors import InputError, did_you_mean
 
@@ -34,7 +35,8 @@ NodeRole = Literal["forward", "backward", "recompute", "optimizer"]
 class Node:
     """One kernel of a network, executed ``count`` times with tensors of the same shapes.
 
-    ``gradient`` is set where the node runs a backward kernel of ``op``.
+    ``gradient`` is set where the node runs a backward kernel of ``op``; ``keeps``
+    are temporaries that the forward pass stores for training.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Node:
     count: Dim = 1
     role: NodeRole = "forward"
     gradient: Gradient | None = None
+    keeps: tuple[Tensor, ...] = ()
 
     @property
     def output(self) -> Tensor:
@@ -63,20 +66,35 @@ class Node:
         """Return the ways to compute the node."""
         if self.gradient is not None:
             return [Algorithm("default", self.gradient.work)]
-        return self.op.algorithms(self.tensors)
+        algorithms = self.op.algorithms(self.tensors)
+        return [self._keeping(a) for a in algorithms] if self.keeps else algorithms
+
+    def _keeping(self, algorithm: Algorithm) -> Algorithm:
+        """Return ``algorithm`` writing what is kept, besides what of it it writes anyway."""
+        work = algorithm.work
+        extra = tuple(
+            Access(kept.name, "write", maximum(0, kept.bytes - work.written(own.name)))
+            for kept, own in zip(self.keeps, self.tensors.kept, strict=True)
+        )
+        return replace(algorithm, work=replace(work, accesses=(*work.accesses, *extra)))
 
     def reads(self) -> tuple[Tensor, ...]:
         """Return the activations that the node reads."""
+        if self.role == "optimizer":
+            return ()
         if self.gradient is None:
             return self.tensors.inputs
         own = {id(w) for w in self.tensors.weights}
         saved = [t for t in self.gradient.saved if id(t) not in own]
-        return (*saved, *(gradient_of(t) for t in self.tensors.outputs))
+        passed = [t for t in self.tensors.outputs if t.role != "index" and t.dtype != "bool"]
+        return (*saved, *(gradient_of(t) for t in passed))
 
     def writes(self) -> tuple[Tensor, ...]:
-        """Return the activations, or gradients of activations, that the node writes."""
+        """Return the activations, or gradients of activations, that the node makes."""
+        if self.role == "optimizer":
+            return ()  # weights and their state change in place
         if self.gradient is None:
-            return self.tensors.outputs
+            return (*self.tensors.outputs, *self.keeps)
         own = {id(w) for w in self.tensors.weights}
         return tuple(gradient_of(t) for t in self.gradient.makes if id(t) not in own)
 
@@ -88,7 +106,7 @@ def bind_operator(
     op.check_arity(inputs)
     made = op.infer(inputs, precision)
     outputs = tuple(t.named(name if i == 0 else f"{name}:{i}") for i, t in enumerate(made.outputs))
-    tensors = Bound(tuple(inputs), outputs, made.weights, made.caches, made.appended)
+    tensors = Bound(tuple(inputs), outputs, made.weights, made.caches, made.appended, made.kept)
     return Node(name, op, tensors, count)
 
 
@@ -98,7 +116,10 @@ class Graph:
 
     ``shared`` maps ``node.weight`` to the tensor it shares, so that tied
     parameters count once. ``optimizer_bytes`` is what training keeps besides
-    weights and their gradients.
+    weights and their gradients; ``carried`` names the tensors that a repeated
+    block hands from one execution to the next (their gradients are wanted even
+    where they come from the network's inputs); ``loss`` is the operator that
+    training puts behind the first output.
     """
 
     name: str
@@ -110,6 +131,8 @@ class Graph:
     outputs: tuple[str, ...]
     shared: Mapping[str, str] = field(default_factory=dict)
     optimizer_bytes: Dim = 0
+    carried: frozenset[str] = frozenset()
+    loss: str | None = None
 
     @property
     def forward(self) -> tuple[Node, ...]:

@@ -113,7 +113,8 @@ def _level_times(
     inner: float | None = None
     for level in machine.memory:
         if inner is not None or level.bandwidth is not None:
-            moved = work.traffic(inner)
+            # The nearest level passes on at least what enters it.
+            moved = work.traffic(inner if inner is not None else level.capacity)
             by_level[level.name] = moved
             if level.bandwidth is not None:
                 times[level.name] = moved / level.bandwidth

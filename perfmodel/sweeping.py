@@ -17,7 +17,7 @@ import numpy as np
 from perfmodel.analysis import check_launch
 from perfmodel.core.dims import Array
 from perfmodel.errors import InputError, shorten
-from perfmodel.evaluate import evaluate, totals
+from perfmodel.evaluate import evaluate, for_phase, totals
 from perfmodel.graph import Graph, Workload
 from perfmodel.machine import Launch, Machine, load_hardware
 from perfmodel.readers import load_workload
@@ -32,7 +32,7 @@ MAX_POINTS = 10**9
 #: columns after the axes
 RESULTS = ("time_s", "time_low_s", "time_high_s", "flops", "bytes", "peak_memory_bytes", "bound")
 
-_SETTINGS = ("dtype", "phase", "launch")
+_SETTINGS = ("dtype", "phase", "launch", "optimizer", "recompute")
 
 Axes = Mapping[str, Sequence[Any] | Array]
 Columns = dict[str, Any]
@@ -46,12 +46,14 @@ def sweep(
     phase: str | None = None,
     dtype: str | None = None,
     launch: str = "graph",
+    optimizer: str = "adam",
+    recompute: str = "none",
     **dims: int,
 ) -> pd.DataFrame:
     """Return the totals at every point of the grid ``over`` as a DataFrame.
 
-    ``over`` maps a size to its values (``{"batch": range(1, 513)}``), or
-    ``dtype``, ``phase`` or ``launch`` to names. Columns: ``hardware`` where
+    ``over`` maps a size to its values (``{"batch": range(1, 513)}``), or ``dtype``,
+    ``phase``, ``launch``, ``optimizer`` or ``recompute`` to names. Columns: ``hardware`` where
     there are several, the axes, then time_s, time_low_s, time_high_s, flops,
     bytes, peak_memory_bytes and bound. The last size varies fastest.
 
@@ -61,7 +63,17 @@ def sweep(
     import pandas as pd
 
     devices = [hardware] if isinstance(hardware, str | Machine) else list(hardware)
-    blocks = sweep_blocks(workload, devices, over, phase=phase, dtype=dtype, launch=launch, **dims)
+    blocks = sweep_blocks(
+        workload,
+        devices,
+        over,
+        phase=phase,
+        dtype=dtype,
+        launch=launch,
+        optimizer=optimizer,
+        recompute=recompute,
+        **dims,
+    )
     return pd.concat([pd.DataFrame(b) for b in blocks], ignore_index=True)
 
 
@@ -73,6 +85,8 @@ def sweep_blocks(
     phase: str | None = None,
     dtype: str | None = None,
     launch: str = "graph",
+    optimizer: str = "adam",
+    recompute: str = "none",
     **dims: int,
 ) -> Iterator[Columns]:
     """Yield the sweep's columns in blocks of at most BLOCK_POINTS rows."""
@@ -80,11 +94,17 @@ def sweep_blocks(
     machines = [load_hardware(h) for h in hardware]
     named = {k: [str(v) for v in over[k]] for k in over if k in _SETTINGS}
     sizes = {k: np.asarray(v, dtype=np.float64) for k, v in over.items() if k not in named}
-    defaults: dict[str, str | None] = {"phase": phase, "dtype": dtype, "launch": launch}
+    defaults: dict[str, Any] = {
+        "phase": phase,
+        "dtype": dtype,
+        "launch": launch,
+        "optimizer": optimizer,
+        "recompute": recompute,
+    }
     for name in over:
         if len(over[name]) == 0:
             raise InputError(f"the axis '{name}' has no values")
-        if name in dims or (name in named and name != "launch" and defaults[name] is not None):
+        if name in dims or (name in ("phase", "dtype") and defaults[name] is not None):
             raise InputError(f"'{name}' is both set and swept", mend="give it once")
     points = len(machines) * math.prod(len(values) for values in over.values())
     if points > MAX_POINTS:
@@ -100,16 +120,17 @@ def _blocks(
     machines: Sequence[Machine],
     named: Mapping[str, list[str]],
     sizes: Mapping[str, Array],
-    defaults: Mapping[str, str | None],
+    defaults: Mapping[str, Any],
     dims: Mapping[str, int],
     order: Sequence[str],
 ) -> Iterator[Columns]:
     for machine, chosen in itertools.product(machines, itertools.product(*named.values())):
         settings = {**defaults, **dict(zip(named, chosen, strict=True))}
-        mode = check_launch(settings["launch"] or "graph")
+        mode = check_launch(settings["launch"])
         for part in _parts(sizes, BLOCK_POINTS):
             grid = dict(zip(part, np.ix_(*part.values()), strict=True)) if part else {}
             graph = network.bind({**dims, **grid}, phase=settings["phase"], dtype=settings["dtype"])
+            graph = for_phase(graph, settings["optimizer"], settings["recompute"])
             shape = tuple(len(v) for v in part.values())
             axes = {k: np.broadcast_to(v, shape).ravel() for k, v in grid.items()}
             count = math.prod(shape)
@@ -160,7 +181,7 @@ def parse_axes(over: Sequence[str]) -> dict[str, Sequence[Any] | Array]:
     """Return axes written as ``batch=1:512``, ``context=128:8192:16``, ``batch=1,2,4``.
 
     A range includes its end; several parts may be joined by commas. ``dtype``,
-    ``phase`` and ``launch`` take names.
+    ``phase``, ``launch``, ``optimizer`` and ``recompute`` take names.
     """
     axes: dict[str, Sequence[Any] | Array] = {}
     for item in over:

@@ -22,13 +22,14 @@ from perfmodel.kernels.naive import naive_kernel
 
 Array = npt.NDArray[Any]
 
-VECTOR_KINDS = ("multiply", "add", "compare", "negate")
+VECTOR_KINDS = ("multiply", "add", "compare", "negate", "bitwise")
 DENSE_KINDS = ("dense multiply", "dense add")
 
 #: bytes a value takes, stated here again so that a wrong size in the package shows
 ITEM_BYTES = {
     "fp64": 8, "fp32": 4, "tf32": 4, "bf16": 2, "fp16": 2, "fp8_e4m3": 1, "fp8_e5m2": 1,
     "int64": 8, "int32": 4, "int8": 1, "int4": 0.5,
+    "bool": 1,
 }  # fmt: skip
 
 #: attributes of operators that can step over elements: windows set far apart, keys
@@ -114,6 +115,27 @@ class Counted:
     def sqrt(self) -> Counted:
         return self._count("special", math.sqrt(self.value))
 
+    def log(self) -> Counted:
+        return self._count("special", math.log(self.value))
+
+    def sin(self) -> Counted:
+        return self._count("special", math.sin(self.value))
+
+    def cos(self) -> Counted:
+        return self._count("special", math.cos(self.value))
+
+    def power(self, exponent: Counted | float) -> Counted:
+        return self._count("special", math.pow(self.value, self._use(exponent)))
+
+    def word_xor(self, other: Counted | int) -> Counted:
+        """Return the exclusive or of two 32-bit words."""
+        return self._count("bitwise", int(self.value) ^ int(self._use(other)))
+
+    def word_product(self, factor: int) -> tuple[Counted, Counted]:
+        """Return the high and the low 32 bits of a product of words, an operation each."""
+        high, low = divmod(int(self.value) * factor, 2**32)
+        return self._count("multiply", high), self._count("multiply", low)
+
     def _count(self, kind: str, value: float) -> Counted:
         self.tally.operations[kind] += 1
         self.touch()
@@ -171,7 +193,7 @@ def check_operator(
         shapes = tuple(o.shape for o in counts.outputs)
         assert shapes == tuple(t.shape for t in tensors.outputs)
         check_operations(work, counts.operations)
-        if op.is_view:
+        if op.is_a_view():
             assert (work.accesses, work.launches) == ((), 0), "a view moves nothing"
         else:
             _check_bytes(op, work, tensors, counts)

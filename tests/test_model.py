@@ -91,7 +91,7 @@ def test_a_better_device_never_takes_more_time(name: str, what: str) -> None:
 
 
 @pytest.mark.parametrize("name", builtin_names("workloads"))
-@pytest.mark.parametrize("machine", MACHINES.values(), ids=lambda m: m.name)
+@pytest.mark.parametrize("machine", list(MACHINES.values())[::4], ids=lambda m: m.name)
 def test_parts_add_up_and_the_ideal_is_never_beaten(name: str, machine: Machine) -> None:
     for phase in perfmodel.load_workload(name).phases:
         result = perfmodel.analyze(name, machine, phase=phase)

@@ -8,7 +8,9 @@ starts with an underscore hold helpers, not kernels.
 The backward pass of ``name`` is ``name_grad(part, dy, *inputs, output=y,
 weights=..., **attributes)``, with tuples for dy and y where there are several
 outputs: for the gradient kernel called ``part`` it returns the gradients by
-tensor, inputs as ``input 0``, ``input 1``, ..., weights by name.
+tensor, inputs as ``input 0``, ``input 1``, ..., weights by name. Where the backward
+pass reads temporaries that training keeps, ``name_kept(*inputs, weights=...,
+**attributes)`` returns them by name, and ``name_grad`` takes them as ``kept``.
 """
 
 from __future__ import annotations

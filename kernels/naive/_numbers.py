@@ -6,9 +6,10 @@ A counting number brings its own method of the same name; anything else is a flo
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
@@ -44,6 +45,48 @@ def erf(x: Number) -> Number:
 
 def sqrt(x: Number) -> Number:
     return x.sqrt() if hasattr(x, "sqrt") else math.sqrt(x)
+
+
+def log(x: Number) -> Number:
+    return x.log() if hasattr(x, "log") else math.log(x)
+
+
+def sin(x: Number) -> Number:
+    return x.sin() if hasattr(x, "sin") else math.sin(x)
+
+
+def cos(x: Number) -> Number:
+    return x.cos() if hasattr(x, "cos") else math.cos(x)
+
+
+def power(x: Number, exponent: Number) -> Number:
+    return x.power(exponent) if hasattr(x, "power") else math.pow(x, exponent)
+
+
+def word_xor(a: Number, b: Number) -> Number:
+    return a.word_xor(b) if hasattr(a, "word_xor") else a ^ b
+
+
+def word_product(a: Number, b: int) -> tuple[Number, Number]:
+    """Return the high and the low 32 bits of a product of 32-bit words, an operation each."""
+    high, low = a.word_product(b) if hasattr(a, "word_product") else divmod(a * b, 2**32)
+    return high, low
+
+
+def each(x: Array, function: Callable[[Number], Number]) -> Array:
+    """Return ``function`` of every element."""
+    y = np.empty(x.shape, dtype=x.dtype)
+    for at in np.ndindex(*x.shape):
+        y[at] = function(x[at])
+    return y
+
+
+def each_gradient(dy: Array, saved: Array, slope: Callable[[Number], Number]) -> Gradients:
+    """Return the gradient of the first input: dy times the slope at each saved element."""
+    dx = np.empty(dy.shape, dtype=dy.dtype)
+    for at in np.ndindex(*dy.shape):
+        dx[at] = dy[at] * slope(saved[at])
+    return {"input 0": dx}
 
 
 def mean(values: Sequence[Number]) -> Number:

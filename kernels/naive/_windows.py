@@ -1,30 +1,113 @@
-"""Sizes along the two axes of an image, and its padding, made real."""
+"""Windows that slide over images of any rank: sizes an axis, padding made real, places."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from ._numbers import Array, constant
 
-
-def per_axis(value: Any) -> tuple[int, int]:
-    """Return (vertical, horizontal) of a size that may be given once for both."""
-    return (value[0], value[1]) if isinstance(value, tuple | list) else (value, value)
+Place = tuple[int, ...]
+Borders = tuple[Place, Place]
 
 
-def pad(x: Array, padding: Any, fill: float) -> Array:
-    """Return x[N,C,H,W] inside a border of ``fill``.
+def per_axis(value: Any, rank: int = 2) -> Place:
+    """Return a size that may be given once for all axes as one an axis."""
+    return tuple(value) if isinstance(value, tuple | list) else (value,) * rank
 
-    ``padding`` is one width, (vertical, horizontal), or (top, left, bottom, right).
-    """
-    if isinstance(padding, tuple | list) and len(padding) == 4:
-        top, left, bottom, right = padding
-    else:
-        top, left = bottom, right = per_axis(padding)
-    N, C, H, W = x.shape
-    shape = (N, C, top + H + bottom, left + W + right)
-    out = np.full(shape, constant(x.flat[0], fill), dtype=x.dtype)
-    out[:, :, top : top + H, left : left + W] = x
+
+def borders(padding: Any, rank: int) -> Borders:
+    """Return what is added before and after each axis."""
+    if isinstance(padding, tuple | list) and len(padding) == 2 * rank:
+        return tuple(padding[:rank]), tuple(padding[rank:])
+    return per_axis(padding, rank), per_axis(padding, rank)
+
+
+def same_borders(image: Place, taps: Place, steps: Place, gaps: Place) -> Borders:
+    """Return the borders that leave as many positions as there are steps in the image."""
+    before, after = [], []
+    for size, tap, step, gap in zip(image, taps, steps, gaps, strict=True):
+        positions = len(range(0, size, step))
+        added = max(0, (positions - 1) * step + gap * (tap - 1) + 1 - size)
+        before.append(added // 2)
+        after.append(added - added // 2)
+    return tuple(before), tuple(after)
+
+
+def pad(x: Array, added: Borders, fill: float) -> Array:
+    """Return x[N,C,...] inside a border of ``fill``."""
+    before, after = added
+    image = x.shape[2:]
+    padded = [b + size + a for b, size, a in zip(before, image, after, strict=True)]
+    out = np.full((*x.shape[:2], *padded), constant(x.flat[0], fill), dtype=x.dtype)
+    out[inside(before, image)] = x
     return out
+
+
+def inside(before: Place, image: Place) -> tuple[slice, ...]:
+    """Return where the image lies in its padded one."""
+    return (
+        slice(None),
+        slice(None),
+        *(slice(b, b + size) for b, size in zip(before, image, strict=True)),
+    )
+
+
+def channels_first(x: Array, layout: str) -> Array:
+    """Return x[N,C,...] whatever its layout."""
+    return np.moveaxis(x, -1, 1) if layout == "nhwc" else x
+
+
+def in_layout(x: Array, layout: str) -> Array:
+    """Return x[N,C,...] in ``layout``."""
+    return np.moveaxis(x, 1, -1) if layout == "nhwc" else x
+
+
+def filters_first(weight: Array, layout: str) -> Array:
+    """Return weight[K,C,...] whatever its layout."""
+    return np.moveaxis(weight, (-1, -2), (0, 1)) if layout == "rsck" else weight
+
+
+def in_filter_layout(weight: Array, layout: str) -> Array:
+    """Return weight[K,C,...] in ``layout``."""
+    return np.moveaxis(weight, (0, 1), (-1, -2)) if layout == "rsck" else weight
+
+
+def positions(image: Place, taps: Place, steps: Place, gaps: Place) -> list[range]:
+    """Return the first places of the windows along each axis."""
+    return [
+        range(0, size - gap * (tap - 1), step)
+        for size, tap, step, gap in zip(image, taps, steps, gaps, strict=True)
+    ]
+
+
+def products(
+    x: Place, weight: Place, steps: Place, gaps: Place, groups: int
+) -> Iterator[tuple[Place, Place, Place]]:
+    """Yield the places in y, weight and padded x of every product of a convolution.
+
+    ``x`` and ``weight`` are shapes [N,C,...] and [K,C/groups,...].
+    """
+    N, (K, C, *taps) = x[0], weight
+    starts = positions(x[2:], tuple(taps), steps, gaps)
+    for n in range(N):
+        for k in range(K):
+            first = k // (K // groups) * C
+            for at in np.ndindex(*(len(s) for s in starts)):
+                for c, *tap in np.ndindex(C, *taps):
+                    source = (
+                        s[i] + t * g for s, i, t, g in zip(starts, at, tap, gaps, strict=True)
+                    )
+                    yield (n, k, *at), (k, c, *tap), (n, first + c, *source)
+
+
+def channel_sums(x: Array) -> Array:
+    """Return the sum of each channel of x[N,C,...], started at its first value."""
+    rows = np.moveaxis(x, 1, 0).reshape(x.shape[1], -1)
+    sums = rows[:, 0].copy()
+    for values in rows[:, 1:].T:
+        for c, value in enumerate(values):
+            sums[c] = sums[c] + value
+    return sums

@@ -6,41 +6,188 @@ from typing import Any
 
 import numpy as np
 
-from ._numbers import Array, Weights, mac
-from ._windows import pad, per_axis
+from . import _windows as windows
+from ._numbers import Array, Gradients, Weights, mac
 
 
-def conv2d(
+def conv1d(x: Array, *, weights: Weights, groups: int, out_channels: int, **more: Any) -> Array:
+    return _convolution(x, weights, groups, **more)
+
+
+def conv2d(x: Array, *, weights: Weights, groups: int, out_channels: int, **more: Any) -> Array:
+    return _convolution(x, weights, groups, **more)
+
+
+def conv3d(x: Array, *, weights: Weights, groups: int, out_channels: int, **more: Any) -> Array:
+    return _convolution(x, weights, groups, **more)
+
+
+def depthwise_conv2d(x: Array, *, weights: Weights, multiplier: int, **more: Any) -> Array:
+    return _convolution(x, weights, _groups(weights, multiplier, **more), **more)
+
+
+def conv1d_grad(
+    part: str, dy: Array, x: Array, *, weights: Weights, groups: int, **more: Any
+) -> Gradients:
+    return _convolution_grad(part, dy, x, weights, groups, **more)
+
+
+def conv2d_grad(
+    part: str, dy: Array, x: Array, *, weights: Weights, groups: int, **more: Any
+) -> Gradients:
+    return _convolution_grad(part, dy, x, weights, groups, **more)
+
+
+def conv3d_grad(
+    part: str, dy: Array, x: Array, *, weights: Weights, groups: int, **more: Any
+) -> Gradients:
+    return _convolution_grad(part, dy, x, weights, groups, **more)
+
+
+def depthwise_conv2d_grad(
+    part: str, dy: Array, x: Array, *, weights: Weights, multiplier: int, **more: Any
+) -> Gradients:
+    groups = _groups(weights, multiplier, **more)
+    return _convolution_grad(part, dy, x, weights, groups, **more)
+
+
+def _groups(weights: Weights, multiplier: int, filter_layout: str = "kcrs", **more: Any) -> int:
+    return len(windows.filters_first(weights["weight"], filter_layout)) // multiplier
+
+
+def _borders(
+    image: tuple[int, ...], kernel: Any, stride: Any, padding: Any, dilation: Any, pad_mode: str
+) -> windows.Borders:
+    rank = len(image)
+    if pad_mode == "same":
+        return windows.same_borders(image, *(windows.per_axis(v, rank) for v in (
+            kernel, stride, dilation)))  # fmt: skip
+    return windows.borders(padding, rank)
+
+
+def _convolution(
+    x: Array,
+    weights: Weights,
+    groups: int,
+    *,
+    kernel: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    bias: bool,
+    pad_mode: str = "explicit",
+    layout: str = "nchw",
+    filter_layout: str = "kcrs",
+) -> Array:
+    x = windows.channels_first(x, layout)
+    weight = windows.filters_first(weights["weight"], filter_layout)
+    image = x.shape[2:]
+    rank = len(image)
+    x = windows.pad(x, _borders(image, kernel, stride, padding, dilation, pad_mode), 0.0)
+    steps, gaps = windows.per_axis(stride, rank), windows.per_axis(dilation, rank)
+    starts = windows.positions(x.shape[2:], weight.shape[2:], steps, gaps)
+    y = np.full((x.shape[0], weight.shape[0], *(len(s) for s in starts)), 0.0, dtype=x.dtype)
+    for to, tap, source in windows.products(x.shape, weight.shape, steps, gaps, groups):
+        y[to] = mac(y[to], weight[tap], x[source])
+    if bias:
+        for at in np.ndindex(y.shape):
+            y[at] = y[at] + weights["bias"][at[1]]
+    return windows.in_layout(y, layout)
+
+
+def _convolution_grad(
+    part: str,
+    dy: Array,
+    x: Array,
+    weights: Weights,
+    groups: int,
+    *,
+    output: Array,
+    kernel: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    bias: bool,
+    pad_mode: str,
+    layout: str,
+    filter_layout: str,
+    out_channels: int = 0,
+) -> Gradients:
+    dy, x = windows.channels_first(dy, layout), windows.channels_first(x, layout)
+    weight = windows.filters_first(weights["weight"], filter_layout)
+    image = x.shape[2:]
+    rank = len(image)
+    added = _borders(image, kernel, stride, padding, dilation, pad_mode)
+    x = windows.pad(x, added, 0.0)
+    steps, gaps = windows.per_axis(stride, rank), windows.per_axis(dilation, rank)
+    places = windows.products(x.shape, weight.shape, steps, gaps, groups)
+    if part == "input":
+        dx = np.full_like(x, 0.0)
+        for to, tap, source in places:
+            dx[source] = mac(dx[source], weight[tap], dy[to])
+        return {"input 0": windows.in_layout(dx[windows.inside(added[0], image)], layout)}
+    if part == "weight":
+        dw = np.full_like(weight, 0.0)
+        for to, tap, source in places:
+            dw[tap] = mac(dw[tap], dy[to], x[source])
+        return {"weight": windows.in_filter_layout(dw, filter_layout)}
+    return {"bias": windows.channel_sums(dy)}
+
+
+def depthwise_separable_conv2d(
+    x: Array, *, weights: Weights, out_channels: int, **more: Any
+) -> Array:
+    between = depthwise_separable_conv2d_kept(
+        x, weights=weights, out_channels=out_channels, **more
+    )["depthwise_output"]
+    return _pointwise(between, weights["pointwise"])
+
+
+def depthwise_separable_conv2d_kept(
+    x: Array, *, weights: Weights, out_channels: int, **more: Any
+) -> Gradients:
+    y = _convolution(x, {"weight": weights["depthwise"]}, x.shape[1], bias=False, **more)
+    return {"depthwise_output": y}
+
+
+def _pointwise(x: Array, weight: Array) -> Array:
+    y = np.full((x.shape[0], weight.shape[0], *x.shape[2:]), 0.0, dtype=x.dtype)
+    for to, tap, source in windows.products(x.shape, weight.shape, (1, 1), (1, 1), 1):
+        y[to] = mac(y[to], weight[tap], x[source])
+    return y
+
+
+def depthwise_separable_conv2d_grad(
+    part: str,
+    dy: Array,
     x: Array,
     *,
+    output: Array,
     weights: Weights,
+    kept: Weights,
     out_channels: int,
     kernel: Any,
     stride: Any,
     padding: Any,
     dilation: Any,
-    groups: int,
-    bias: bool,
-) -> Array:
-    x = pad(x, padding, 0.0)
-    weight = weights["weight"]
-    N, C, H, W = x.shape
-    K = out_channels
-    (R, S), (u, v), (dr, ds) = per_axis(kernel), per_axis(stride), per_axis(dilation)
-    C_group, K_group = C // groups, K // groups
-    tops = range(0, H - dr * (R - 1), u)
-    lefts = range(0, W - ds * (S - 1), v)
-    y = np.empty((N, K, len(tops), len(lefts)), dtype=x.dtype)
-    for n in range(N):
-        for k in range(K):
-            first = k // K_group * C_group
-            for p, top in enumerate(tops):
-                for q, left in enumerate(lefts):
-                    acc = 0.0
-                    for c in range(C_group):
-                        for r in range(R):
-                            for s in range(S):
-                                value = x[n, first + c, top + r * dr, left + s * ds]
-                                acc = mac(acc, weight[k, c, r, s], value)
-                    y[n, k, p, q] = acc + weights["bias"][k] if bias else acc
-    return y
+) -> Gradients:
+    depthwise, pointwise = weights["depthwise"], weights["pointwise"]
+    between = kept["depthwise_output"]
+    places = windows.products(between.shape, pointwise.shape, (1, 1), (1, 1), 1)
+    if part == "pointwise":
+        dw = np.full_like(pointwise, 0.0)
+        for to, tap, source in places:
+            dw[tap] = mac(dw[tap], dy[to], between[source])
+        return {"pointwise": dw}
+    dbetween = np.full_like(between, 0.0)
+    for to, tap, source in places:
+        dbetween[source] = mac(dbetween[source], pointwise[tap], dy[to])
+    added = windows.borders(padding, 2)
+    image = x.shape[2:]
+    x = windows.pad(x, added, 0.0)
+    dx, dw = np.full_like(x, 0.0), np.full_like(depthwise, 0.0)
+    steps, gaps = windows.per_axis(stride), windows.per_axis(dilation)
+    for to, tap, source in windows.products(x.shape, depthwise.shape, steps, gaps, x.shape[1]):
+        dx[source] = mac(dx[source], depthwise[tap], dbetween[to])
+        dw[tap] = mac(dw[tap], dbetween[to], x[source])
+    return {"input 0": dx[windows.inside(added[0], image)], "depthwise": dw}

@@ -24,7 +24,7 @@ Hardwares = Annotated[
     list[str],
     typer.Option("--hardware", "-H", metavar="HARDWARE", help=_HARDWARE + " Repeat for several."),
 ]
-Settings = Annotated[
+Dims = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="DIM=VALUE", help="Set a size, as batch=8. Repeat for several."),
 ]
@@ -34,11 +34,18 @@ Dtype = Annotated[
 ]
 Phase = Annotated[
     str | None,
-    typer.Option(metavar="PHASE", help="A phase of the workload: inference, prefill, decode."),
+    typer.Option(metavar="PHASE", help="Of the workload: inference, training, prefill, decode."),
 ]
 LaunchMode = Annotated[
     str,
     typer.Option(metavar="MODE", help="Kernels launched as a 'graph', or one by one: 'eager'."),
+]
+Optimizer = Annotated[
+    str, typer.Option(metavar="NAME", help="In training: sgd momentum adam adamw lamb adafactor.")
+]
+Recompute = Annotated[
+    str,
+    typer.Option(metavar="WHAT", help="In training, computed again: none, selective, full."),
 ]
 Outputs = Annotated[
     list[Path] | None,
@@ -64,10 +71,12 @@ def _root(
 def analyze(
     workload: Workload,
     hardware: Hardware,
-    set_: Settings = None,
+    set_: Dims = None,
     dtype: Dtype = None,
     phase: Phase = None,
     launch: LaunchMode = "graph",
+    optimizer: Optimizer = "adam",
+    recompute: Recompute = "none",
     sort: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="Sort rows: time, flops, bytes, name, ...")
     ] = None,
@@ -81,11 +90,10 @@ def analyze(
 
     Formats: table, json, csv, markdown; files end in .json .csv .md .html.
     """
-    from perfmodel.cli.commands import run_analyze
+    from perfmodel.cli.commands import Settings, run_analyze
 
-    run_analyze(
-        workload, hardware, set_ or [], dtype, phase, launch, sort, top, format_, output or []
-    )
+    how = Settings(set_ or [], dtype, phase, launch, optimizer, recompute)
+    run_analyze(workload, hardware, how, sort, top, format_, output or [])
 
 
 @app.command()
@@ -95,15 +103,18 @@ def plot(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FILE.html", help="The page to write.")
     ],
-    set_: Settings = None,
+    set_: Dims = None,
     dtype: Dtype = None,
     phase: Phase = None,
     launch: LaunchMode = "graph",
+    optimizer: Optimizer = "adam",
+    recompute: Recompute = "none",
 ) -> None:
     """A roofline plot as one self-contained HTML page."""
-    from perfmodel.cli.commands import run_plot
+    from perfmodel.cli.commands import Settings, run_plot
 
-    run_plot(workload, hardware, output, set_ or [], dtype, phase, launch)
+    how = Settings(set_ or [], dtype, phase, launch, optimizer, recompute)
+    run_plot(workload, hardware, output, how)
 
 
 @app.command()
@@ -118,19 +129,22 @@ def sweep(
             " dtype=fp16,int8. Ranges include their end. Repeat for a grid.",
         ),
     ],
-    set_: Settings = None,
+    set_: Dims = None,
     dtype: Dtype = None,
     phase: Phase = None,
     launch: LaunchMode = "graph",
+    optimizer: Optimizer = "adam",
+    recompute: Recompute = "none",
     output: Outputs = None,
 ) -> None:
     """Totals at every point of a grid of sizes, in one vectorised evaluation.
 
     Writes CSV to the terminal, or to -o FILE.csv or FILE.parquet.
     """
-    from perfmodel.cli.commands import run_sweep
+    from perfmodel.cli.commands import Settings, run_sweep
 
-    run_sweep(workload, hardware, over, set_ or [], dtype, phase, launch, output or [])
+    how = Settings(set_ or [], dtype, phase, launch, optimizer, recompute)
+    run_sweep(workload, hardware, over, how, output or [])
 
 
 @app.command("list")
@@ -138,7 +152,7 @@ def list_(
     what: Annotated[str, typer.Argument(metavar="hardware|workloads|operators")],
     format_: Format = "table",
 ) -> None:
-    """What there is: devices, networks, operators. Formats: table, json."""
+    """What there is: devices, networks, operators. Formats: table, json, markdown."""
     from perfmodel.cli.catalogue import run_list
 
     run_list(what, format_)
@@ -149,7 +163,7 @@ def show(
     what: Annotated[str, typer.Argument(metavar="hardware|workload|operator")],
     name: Annotated[str, typer.Argument(metavar="NAME")],
     phase: Phase = None,
-    set_: Settings = None,
+    set_: Dims = None,
     format_: Format = "table",
 ) -> None:
     """A device with its sources, a network with its layers, or an operator (table, json)."""

@@ -18,13 +18,17 @@ Rows = list[dict[str, Any]]
 
 def run_list(what: str, form: str) -> None:
     """Print the names there are, with a word on each."""
-    check_format(form, ("table", "json"))
+    check_format(form, ("table", "json", "markdown"))
     kinds = {"hardware": _hardware, "workloads": _workloads, "operators": _operators}
     if what not in kinds:
         raise InputError(f"cannot list '{what}'", mend=did_you_mean(what, kinds))
     rows = kinds[what]()
     if form == "json":
         print(json.dumps(rows, indent=1))
+    elif form == "markdown":
+        from perfmodel.report.tables import markdown_table
+
+        print(markdown_table(rows))
     else:
         from perfmodel.report.tables import print_table
 
@@ -167,10 +171,12 @@ def show_workload(name: str, phase: str | None, dims: dict[str, int]) -> dict[st
     """Return a network's dims and its layers with shapes and parameters."""
     from perfmodel.core.dims import show_shape, total
     from perfmodel.readers import load_workload
+    from perfmodel.receptive import receptive_fields
     from perfmodel.units import format_si
 
     workload = load_workload(name, **dims)
     graph = workload.bind(phase=phase)
+    fields = receptive_fields(graph)
     return {
         "name": workload.name,
         **{k: str(v) for k, v in workload.about.items() if v and k != "file"},
@@ -192,6 +198,7 @@ def show_workload(name: str, phase: str | None, dims: dict[str, int]) -> dict[st
                 "parameters": format_si(
                     float(total(w.elements for w in node.tensors.weights if w.role == "weight")), ""
                 ).strip(),
+                **({"sees": "x".join(map(str, fields.get(node.name, ["-"])))} if fields else {}),
             }
             for node in graph.nodes
         ],

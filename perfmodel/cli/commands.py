@@ -4,12 +4,36 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from perfmodel.errors import InputError, did_you_mean, shorten
 
 FORMATS = ("table", "json", "csv", "markdown")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a workload is run: what analyze, plot and sweep have in common."""
+
+    dims: Sequence[str]
+    dtype: str | None
+    phase: str | None
+    launch: str
+    optimizer: str
+    recompute: str
+
+    def keywords(self) -> dict[str, Any]:
+        """Return the settings as the library takes them."""
+        return {
+            "dtype": self.dtype,
+            "phase": self.phase,
+            "launch": self.launch,
+            "optimizer": self.optimizer,
+            "recompute": self.recompute,
+            **parse_settings(self.dims),
+        }
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, int]:
@@ -38,10 +62,7 @@ def check_format(form: str, known: Sequence[str] = FORMATS) -> None:
 def run_analyze(
     workload: str,
     hardware: str,
-    settings: Sequence[str],
-    dtype: str | None,
-    phase: str | None,
-    launch: str,
+    how: Settings,
     sort: str | None,
     top: int | None,
     form: str,
@@ -55,9 +76,7 @@ def run_analyze(
     check_format(form)
     for path in outputs:
         format_of(path)
-    dims = parse_settings(settings)
-    result = analyze(workload, hardware, phase=phase, dtype=dtype, launch=launch, **dims)
-    data = result.data
+    data = analyze(workload, hardware, **how.keywords()).data
     if sort is not None or top is not None:
         sort_rows(data, sort, top)
     for path in outputs:
@@ -78,13 +97,7 @@ def run_analyze(
 
 
 def run_plot(
-    workloads: Sequence[str],
-    hardware: Sequence[str],
-    output: Path,
-    settings: Sequence[str],
-    dtype: str | None,
-    phase: str | None,
-    launch: str,
+    workloads: Sequence[str], hardware: Sequence[str], output: Path, how: Settings
 ) -> None:
     """Write the rooflines of every workload on every device to one page."""
     if output.suffix.lower() != ".html":
@@ -93,12 +106,8 @@ def run_plot(
     from perfmodel.report.files import write_text
     from perfmodel.report.page import roofline_page
 
-    dims = parse_settings(settings)
-    results = [
-        analyze(w, h, phase=phase, dtype=dtype, launch=launch, **dims).data
-        for h in hardware
-        for w in workloads
-    ]
+    keywords = how.keywords()
+    results = [analyze(w, h, **keywords).data for h in hardware for w in workloads]
     write_text(output, roofline_page(results))
     print(f"wrote {output}", file=sys.stderr)
 
@@ -107,20 +116,14 @@ def run_sweep(
     workload: str,
     hardware: Sequence[str],
     over: Sequence[str],
-    settings: Sequence[str],
-    dtype: str | None,
-    phase: str | None,
-    launch: str,
+    how: Settings,
     outputs: Sequence[Path],
 ) -> None:
     """Evaluate a grid and write it, block by block."""
     from perfmodel.report.grid import grid_writer
     from perfmodel.sweeping import parse_axes, sweep_blocks
 
-    dims: dict[str, Any] = dict(parse_settings(settings))
-    blocks = sweep_blocks(
-        workload, hardware, parse_axes(over), phase=phase, dtype=dtype, launch=launch, **dims
-    )
+    blocks = sweep_blocks(workload, hardware, parse_axes(over), **how.keywords())
     points = grid_writer(blocks, outputs, sys.stdout)
     for path in outputs:
         print(f"wrote {path} ({points:,} points)", file=sys.stderr)

@@ -3,33 +3,53 @@
 from perfmodel.core.blocking import gemm_extra_traffic, missed, missed_share
 from perfmodel.core.dims import Dim
 from perfmodel.core.formats import Precision, parse_precision
+from perfmodel.core.gemms import Gemm, gemms_work
 from perfmodel.core.gradient import Gradient, gradient_of
+from perfmodel.core.layouts import (
+    FILTER_LAYOUTS,
+    LAYOUTS,
+    filter_shape,
+    in_layout,
+    split_layout,
+)
 from perfmodel.core.operator import (
     REQUIRED,
     Bound,
     Inferred,
     Operator,
-    borders,
-    both,
     choice,
     flag,
     pads,
     pair,
     size,
     size_list,
-    window_output,
+    text,
 )
 from perfmodel.core.tensor import Tensor
+from perfmodel.core.windows import (
+    PAD_MODES,
+    adaptive_taps,
+    borders,
+    both,
+    per_axis,
+    split_borders,
+    window_output,
+    window_outputs,
+)
 from perfmodel.core.work import ENGINES, Access, Algorithm, Engine, Work, WorkBuilder
 
 __all__ = [
     "ENGINES",
+    "FILTER_LAYOUTS",
+    "LAYOUTS",
+    "PAD_MODES",
     "REQUIRED",
     "Access",
     "Algorithm",
     "Bound",
     "Dim",
     "Engine",
+    "Gemm",
     "Gradient",
     "Inferred",
     "Operator",
@@ -37,18 +57,27 @@ __all__ = [
     "Tensor",
     "Work",
     "WorkBuilder",
+    "adaptive_taps",
     "borders",
     "both",
     "choice",
+    "filter_shape",
     "flag",
     "gemm_extra_traffic",
+    "gemms_work",
     "gradient_of",
+    "in_layout",
     "missed",
     "missed_share",
     "pads",
     "pair",
     "parse_precision",
+    "per_axis",
     "size",
     "size_list",
+    "split_borders",
+    "split_layout",
+    "text",
     "window_output",
+    "window_outputs",
 ]

@@ -22,7 +22,7 @@ class Gradient:
     ----------
     name : what it computes: 'input', 'weight', 'bias', ...; unique in the operator.
     makes : inputs and weights of the operator whose gradient it writes.
-    saved : tensors of the forward pass that it reads (inputs, outputs or weights).
+    saved : tensors of the forward pass that it reads (inputs, outputs, weights or kept).
     work : its cost; reads ``gradient_of(y)`` besides what is saved.
     sparse : it writes only some rows of a weight's gradient (an embedding's).
     """

@@ -44,12 +44,15 @@ class Inferred:
     """What an operator makes of its inputs.
 
     Outputs, its own weights, the KV cache it reads, and what it appends to the cache.
+    ``kept`` are temporaries that only training stores, for the backward pass: the
+    forward pass writes them then, besides what its Work writes under the same name.
     """
 
     outputs: tuple[Tensor, ...]
     weights: tuple[Tensor, ...] = ()
     caches: tuple[Tensor, ...] = ()
     appended: tuple[Tensor, ...] = ()
+    kept: tuple[Tensor, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +64,7 @@ class Bound:
     weights: tuple[Tensor, ...] = ()
     caches: tuple[Tensor, ...] = ()
     appended: tuple[Tensor, ...] = ()
+    kept: tuple[Tensor, ...] = ()
 
     @property
     def x(self) -> Tensor:
@@ -215,45 +219,11 @@ def choice(default: str, choices: tuple[str, ...], *, doc: str) -> Any:
     )
 
 
+def text(default: Any = dataclasses.MISSING, *, doc: str) -> Any:
+    """Declare an attribute that is a text, such as an equation or a fraction."""
+    return dataclasses.field(default=default, metadata={"kind": "text", "doc": doc})
+
+
 def pads(default: Any = dataclasses.MISSING, *, doc: str) -> Any:
     """Declare an attribute that is one padding, ``[vertical, horizontal]``, or all four borders."""
     return dataclasses.field(default=default, metadata={"kind": "pads", "doc": doc, "least": 0})
-
-
-def both(value: Dim | Sequence[Dim]) -> tuple[Dim, Dim]:
-    """Return a pair attribute as (height, width)."""
-    if isinstance(value, tuple | list):
-        return value[0], value[1]
-    return value, value  # type: ignore[return-value]
-
-
-def borders(value: Any) -> tuple[Dim, Dim, Dim, Dim]:
-    """Return a padding attribute as (top, left, bottom, right)."""
-    if isinstance(value, tuple | list) and len(value) == 4:
-        return value[0], value[1], value[2], value[3]
-    vertical, horizontal = both(value)
-    return vertical, horizontal, vertical, horizontal
-
-
-def window_output(
-    name: str, image: tuple[Dim, Dim], kernel: Any, stride: Any, padding: Any, dilation: Any = 1
-) -> tuple[Dim, Dim]:
-    """Return (P, Q), the positions of a sliding window over ``image`` (H, W).
-
-    ``P = (H + top + bottom - dilation (R - 1) - 1) // stride + 1``.
-    Raises InputError where the window is larger than the padded image.
-    """
-    top, left, bottom, right = borders(padding)
-    padded = (image[0] + top + bottom, image[1] + left + right)
-    out = []
-    for extent, taps, step, gap in zip(
-        padded, both(kernel), both(stride), both(dilation), strict=True
-    ):
-        window = gap * (taps - 1) + 1
-        if smallest(extent - window) < 0:
-            raise InputError(
-                f"{name}: a window of {show_shape([window])[1:-1]} does not fit into"
-                f" {show_shape([extent])[1:-1]} (image plus padding)"
-            )
-        out.append((extent - window) // step + 1)
-    return out[0], out[1]

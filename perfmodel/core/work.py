@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from perfmodel.core.dims import Dim, total
+from perfmodel.core.formats import FORMATS
 from perfmodel.core.tensor import Tensor
 
 #: matrix: multiply-accumulate arrays; vector: add, multiply, compare;
@@ -69,6 +70,16 @@ class Work:
     def bytes_written(self) -> Dim:
         """Compulsory bytes written."""
         return total(a.bytes for a in self.accesses if a.direction == "write")
+
+    @property
+    def unit(self) -> str:
+        """OP where all arithmetic is on integers, else FLOP."""
+        formats = {FORMATS[dtype] for _, dtype in self.ops}
+        return "OP" if formats and all(f.integer for f in formats) else "FLOP"
+
+    def written(self, tensor: str) -> Dim:
+        """Return compulsory bytes written to the tensor of that name."""
+        return total(a.bytes for a in self.accesses if (a.tensor, a.direction) == (tensor, "write"))
 
     def traffic(self, capacity: Dim | None) -> Dim:
         """Return bytes through a level whose inner neighbour holds ``capacity`` bytes."""

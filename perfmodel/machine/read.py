@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 from types import MappingProxyType
 
-from perfmodel.catalog import Document, load_document, resolve
+from perfmodel.catalog import Document, load_document, looks_like_path, resolve
 from perfmodel.catalog.validation import validate
 from perfmodel.errors import InvalidFileError
 from perfmodel.machine.device import ComputeEngine, Link, Machine, MemoryLevel, Rate, Source
@@ -15,7 +17,16 @@ from perfmodel.machine.schema import HardwareSpec
 
 def read_machine(name: str) -> Machine:
     """Return the device called ``name``, or in the file ``name``."""
-    return machine_from_document(load_document(resolve(name, "hardware")))
+    file = resolve(name, "hardware")
+    return _read(file) if looks_like_path(name) else _read_builtin(file)
+
+
+def _read(file: Path) -> Machine:
+    return machine_from_document(load_document(file))
+
+
+#: a built-in device is read once; the package's own files do not change
+_read_builtin = cache(_read)
 
 
 def machine_from_document(document: Document) -> Machine:

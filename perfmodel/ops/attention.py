@@ -1,4 +1,4 @@
-"""Scaled dot-product attention, and rotary position embedding."""
+"""Scaled dot-product attention."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from perfmodel.core import (
     Algorithm,
     Bound,
     Dim,
+    Gradient,
     Inferred,
     Operator,
     Precision,
@@ -21,17 +22,17 @@ from perfmodel.core import (
     WorkBuilder,
     choice,
     flag,
+    gradient_of,
+    missed,
     missed_share,
     size,
 )
-from perfmodel.core.dims import ceil_div, maximum, minimum, smallest, total
+from perfmodel.core.dims import ceil_div, largest, maximum, minimum, smallest, total, where
+from perfmodel.core.visibility import Visible
 from perfmodel.errors import InputError
 
-#: keys that the flash algorithm handles between two rescalings of its sums
-FLASH_KEY_BLOCK = 128
-
-
-_SIZES = ("batch", "q_heads", "kv_heads", "q_len", "kv_len", "head_dim")
+#: bytes of an entry of a page table
+PAGE_ENTRY_BYTES = 4
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,17 @@ class Attention(Operator):
     - ``unfused``: three kernels; scores and probabilities go through memory,
       and a causal mask is added to the full rectangle of scores.
 
+    A paged KV cache (``page`` tokens a page) reads a page table too; the unused
+    end of its last page takes memory and moves nothing.
+
+    Backward, ``flash`` keeps the log of each row's sum of exponentials (its
+    logarithm and addition a row are not counted) and computes the scores again:
+    ``Hq P (3 D + 2 E)`` MACs, 2.5 times the forward pass where D = E; a pair
+    takes three vector operations and an exp, a row ``2 D + 2 E - 1``.
+    ``unfused`` keeps the probabilities: four GEMMs, twice the forward pass.
+
     Source: Vaswani et al., arXiv:1706.03762; Dao et al., arXiv:2205.14135;
-    Dao, arXiv:2307.08691, algorithm 1.
+    Dao, arXiv:2307.08691, algorithms 1 and 2; Kwon et al., arXiv:2309.06180 (pages).
     """
 
     name = "attention"
@@ -92,6 +102,7 @@ class Attention(Operator):
             ((2, 2, 1, 3, 5, 2), {"causal": True, "algorithm": "unfused"}),
             ((1, 2, 2, 4, 4, 3), {"algorithm": "unfused"}),
             ((1, 2, 1, 2, 60, 2), {"causal": True, "window": 8}),
+            ((1, 2, 1, 5, 2, 2), {"causal": True}),
         )
     )
 
@@ -99,8 +110,11 @@ class Attention(Operator):
     kv_heads: Dim = size(doc="key and value heads; fewer than q_heads share them")
     causal: bool = flag(False, doc="a query sees no key after its own")
     window: Dim = size(0, doc="keys a query sees at most; 0 for all", least=0)
-    context: Dim = size(0, doc="tokens already in the KV cache", least=0)
-    cached: bool = flag(False, doc="new keys and values are written to the KV cache")
+    context: Dim = size(0, doc="tokens already in the KV cache", least=0, in_training=0)
+    cached: bool = flag(
+        False, doc="new keys and values are written to the KV cache", in_training=False
+    )
+    page: Dim = size(0, doc="tokens a page of the KV cache; 0 for one without pages", least=0)
     algorithm: str = choice(
         "flash", ("flash", "unfused", "auto"), doc="how it is computed; auto takes the faster"
     )
@@ -128,11 +142,23 @@ class Attention(Operator):
                     Tensor((*rows, length, width), precision.kv, "kv", name)
                     for name, width in (("k_cache", head_dim), ("v_cache", value_dim))
                 )
-                for length in (self.context, k.shape[1])
+                for length in (self._held(k.shape[1]) - k.shape[1], k.shape[1])
             )
         elif smallest(self.context) != 0 or not np.all(np.equal(self.context, 0)):
             raise InputError("attention: context needs cached: true")
-        return Inferred((q.like(batch, q_len, self.q_heads * value_dim),), (), caches, appended)
+        elif largest(self.page) > 0:
+            raise InputError("attention: page needs cached: true")
+        y, per_row = q.like(batch, q_len, self.q_heads * value_dim), (batch, self.q_heads, q_len)
+        if self.algorithm == "unfused":
+            kept = q.like(*per_row, self.context + k.shape[1]).named("probabilities")
+        else:
+            kept = Tensor(per_row, "fp32", name="log_sum_exp")
+        return Inferred((y,), (), caches, appended, (kept,))
+
+    def _held(self, fresh: Dim) -> Dim:
+        """Return the tokens that the KV cache has room for, whole pages where it has pages."""
+        tokens, page = self.context + fresh, maximum(self.page, 1)
+        return ceil_div(tokens, page) * page
 
     def work(self, t: Bound) -> Work:
         return self.algorithms(t)[0].work
@@ -142,6 +168,15 @@ class Attention(Operator):
         names = list(known) if self.algorithm == "auto" else [self.algorithm]
         heads = _Heads(self, t)
         return [Algorithm(n, known[n](heads)) for n in names]
+
+    def gradients(self, t: Bound) -> list[Gradient]:
+        q, k, v = t.inputs
+        heads = _Heads(self, t)
+        if self.algorithm == "unfused":
+            saved, work = (q, k, v, *t.kept), _unfused_backward(heads)
+        else:
+            saved, work = (q, k, v, t.y, *t.kept), _flash_backward(heads)
+        return [Gradient("inputs", (q, k, v), saved, work)]
 
     @classmethod
     def from_sizes(
@@ -169,38 +204,11 @@ class _Heads:
         self.op, self.t = op, t
         self.dtype = q.dtype
         self.q_len, self.kv_len = q.shape[1], k.shape[1] + op.context
+        self.batch = q.shape[0]
         self.heads = q.shape[0] * op.q_heads
         self.kv_heads = q.shape[0] * op.kv_heads
         self.head_dim, self.value_dim = q.shape[-1] // op.q_heads, v.shape[-1] // op.kv_heads
-        self.pairs = self._over_queries(lambda x: x * (x + 1) // 2, lambda seen: seen)
-        self.rows = self._over_queries(lambda x: x, lambda seen: minimum(seen, 1))
-        # The keys that some query of a head sees: a causal window leaves the oldest out.
-        behind = _window(op, self.kv_len) - 1 if op.causal else self.kv_len
-        self.keys_seen = minimum(self.kv_len, self.q_len + behind)
-
-    def _over_queries(self, up_to: Callable[[Dim], Dim], each: Callable[[Dim], Dim]) -> Dim:
-        """Sum over a head's queries of ``each(keys seen)``; ``up_to(x)`` sums each(1..x)."""
-        kv = self.kv_len
-        window = _window(self.op, kv)
-        if not self.op.causal:
-            return self.q_len * each(minimum(window, kv))
-
-        def first(x: Dim) -> Dim:
-            x = maximum(x, 0)
-            inside = minimum(x, window)
-            return up_to(inside) + (x - inside) * each(window)
-
-        return first(kv) - first(kv - self.q_len)
-
-    def blocks(self) -> Dim:
-        """Return the key blocks of all queries of a head."""
-        size = FLASH_KEY_BLOCK
-
-        def up_to(x: Dim) -> Dim:
-            full = x // size
-            return size * full * (full + 1) // 2 + (x - full * size) * (full + 1)
-
-        return self._over_queries(up_to, lambda seen: ceil_div(seen, size))
+        self.seen = Visible(self.q_len, self.kv_len, op.causal, op.window)
 
     def io(self, keys: Dim) -> WorkBuilder:
         """Return a builder with q, ``keys`` of the keys and values, and y moved once."""
@@ -212,41 +220,62 @@ class _Heads:
         for cache, new in zip(self.t.caches, self.t.appended, strict=True):
             builder.access(cache.name, "read", new.bytes * maximum(keys - fresh, 0) / fresh)
             builder.access(cache.name, "write", new.bytes)
+        if largest(self.op.page) > 0:
+            pages = where(self.op.page > 0, ceil_div(keys, maximum(self.op.page, 1)), 0)
+            builder.access("page_table", "read", self.batch * pages * PAGE_ENTRY_BYTES)
         return builder
+
+    def backward_io(self) -> WorkBuilder:
+        """Return a builder with the inputs, their gradients and that of y moved once."""
+        builder = WorkBuilder().read(gradient_of(self.t.y), *self.t.inputs, *self.t.kept)
+        return builder.write(*(gradient_of(tensor) for tensor in self.t.inputs))
 
     def key_bytes(self, keys: Dim) -> Dim:
         """Return the bytes of ``keys`` of the keys and values, of all heads."""
         return total(t.bytes / t.shape[1] * keys for t in self.t.inputs[1:])
 
 
-def _window(op: Attention, kv_len: Dim) -> Dim:
-    """Return the keys a query may see; a window of 0 means all."""
-    return op.window + kv_len * (op.window == 0)
-
-
 def _flash(h: _Heads) -> Work:
-    macs = h.heads * h.pairs * (h.head_dim + h.value_dim)
-    rescaled = h.blocks() - h.rows  # every block of a row but its first
-    builder = h.io(h.keys_seen).count("matrix", h.dtype, 2 * macs)
-    # A pair: scale, compare, subtract, add. A rescaling: subtract, and the
-    # products with the running sum and output. A row: its output times 1/sum.
-    builder.count(
-        "vector",
-        h.dtype,
-        h.heads * (4 * h.pairs - 2 * h.rows + rescaled * (2 + h.value_dim) + h.rows * h.value_dim),
-    )
-    builder.count("special", h.dtype, h.heads * (h.pairs + rescaled + h.rows))
+    pairs, keys_seen = h.seen.pairs, h.seen.keys_seen
+    macs = h.heads * pairs * (h.head_dim + h.value_dim)
+    vector, special = h.seen.online_softmax_ops(h.value_dim)
+    builder = h.io(keys_seen).count("matrix", h.dtype, 2 * macs)
+    builder.count("vector", h.dtype, h.heads * vector)
+    builder.count("special", h.dtype, h.heads * special)
 
     def extra(capacity: Dim) -> Dim:
         group_rows = h.q_len * (h.op.q_heads / h.op.kv_heads)
         itemsize = h.t.x.bytes / h.t.x.elements
         row_bytes = h.head_dim * itemsize + h.value_dim * 4  # a query and its fp32 output
         query_blocks = maximum(1, group_rows * row_bytes / maximum(capacity, row_bytes))
-        keys = h.key_bytes(h.keys_seen)
+        keys = h.key_bytes(keys_seen)
         again = (query_blocks - 1) * missed_share(keys / h.kv_heads, capacity)
-        return keys * again * (h.pairs / (h.q_len * h.keys_seen))
+        return keys * again * (pairs / (h.q_len * keys_seen))
 
     return builder.build(macs=macs, extra_traffic=extra)
+
+
+def _flash_backward(h: _Heads) -> Work:
+    pairs, rows, D, E = h.seen.pairs, h.seen.rows, h.head_dim, h.value_dim
+    macs = h.heads * pairs * (3 * D + 2 * E)
+    builder = h.backward_io().read(h.t.y).count("matrix", h.dtype, 2 * macs)
+    # A pair: its probability takes a subtraction and an exp; the score's gradient a
+    # subtraction and a product. A row: sum of dy y; q scaled, and its gradient.
+    builder.count("vector", h.dtype, h.heads * (3 * pairs + rows * (2 * D + 2 * E - 1)))
+    builder.count("special", h.dtype, h.heads * pairs)
+    statistics = h.heads * h.q_len * 4
+    builder.access("row_sums", "write", statistics).access("row_sums", "read", statistics)
+
+    # Blocks of keys stay, with fp32 sums of their gradients; for each, the queries stream by.
+    def extra(capacity: Dim) -> Dim:
+        row_bytes = h.key_bytes(1) / h.kv_heads + (D + E) * 4
+        key_blocks = maximum(1, h.kv_len * row_bytes / maximum(capacity, row_bytes))
+        q, y = h.t.x.bytes, h.t.y.bytes
+        queries = q + 2 * y + 2 * h.heads * h.q_len * D * 4  # dq is read and written
+        again = (key_blocks - 1) * missed_share(queries / h.kv_heads, capacity)
+        return queries * again * (pairs / (h.q_len * h.kv_len))
+
+    return builder.build(macs=macs, launches=2, extra_traffic=extra)
 
 
 def _unfused(h: _Heads) -> Work:
@@ -263,42 +292,19 @@ def _unfused(h: _Heads) -> Work:
     return builder.build(macs=macs, launches=3, workspace=2 * scores)
 
 
-@dataclass(frozen=True)
-class Rope(Operator):
-    """Rotary position embedding: ``x[B,S,H D] -> y[B,S,H D]``, ``table[S,D]`` of cos and sin.
+def _unfused_backward(h: _Heads) -> Work:
+    rows, pairs = h.heads * h.q_len, h.heads * h.q_len * h.kv_len
+    macs = 2 * pairs * (h.head_dim + h.value_dim)
+    builder = h.backward_io().count("matrix", h.dtype, 2 * macs)
+    # The softmax's: products with dp and their sum, then p (dp - sum), and the scale.
+    builder.count("vector", h.dtype, 5 * pairs - rows)
+    scores = h.t.x.like(pairs).bytes
+    builder.access("probabilities.grad", "write", scores)
+    builder.access("probabilities.grad", "read", scores)
+    builder.access("scores.grad", "write", scores).access("scores.grad", "read", 2 * scores)
 
-    Each pair of values turns by an angle of its position: four multiplications
-    and two additions a pair, so three operations an element.
-    Source: Su et al., "RoFormer", arXiv:2104.09864, equation 34.
-    """
+    # Probabilities and dy serve two of the five kernels.
+    def extra(capacity: Dim) -> Dim:
+        return missed(scores, capacity) + missed(h.t.y.bytes, capacity)
 
-    name = "rope"
-    category = "elementwise"
-    sizes = {"batch": 1, "sequence": REQUIRED, "heads": REQUIRED, "head_dim": REQUIRED}
-    example = "rope:sequence=2048,heads=32,head_dim=128"
-    small = (
-        {"sequence": 2, "heads": 1, "head_dim": 2},
-        {"batch": 2, "sequence": 3, "heads": 2, "head_dim": 4},
-        {"sequence": 1, "heads": 3, "head_dim": 6},
-    )
-
-    head_dim: Dim = size(doc="width of a head, D; even", least=2)
-
-    def infer(self, inputs: Sequence[Tensor], precision: Precision) -> Inferred:
-        (x,) = inputs
-        self.need_rank(x, 3, "x[B,S,H D]")
-        self.need_same(self.head_dim % 2, 0, "head_dim modulo 2")
-        self.need_same(x.shape[-1] % self.head_dim, 0, "columns of x modulo head_dim")
-        table = Tensor((x.shape[1], self.head_dim), precision.activation, "state", "table")
-        return Inferred((x.like(*x.shape),), (table,))
-
-    def work(self, t: Bound) -> Work:
-        builder = WorkBuilder().read(t.x, *t.weights).write(t.y)
-        return builder.count("vector", t.x.dtype, 3 * t.x.elements).build()
-
-    @classmethod
-    def from_sizes(
-        cls, sizes: Mapping[str, Any], precision: Precision
-    ) -> tuple[Operator, list[Tensor]]:
-        shape = (sizes["batch"], sizes["sequence"], sizes["heads"] * sizes["head_dim"])
-        return cls(head_dim=sizes["head_dim"]), [Tensor(shape, precision.activation, name="x")]
+    return builder.build(macs=macs, launches=5, extra_traffic=extra, workspace=2 * scores)

@@ -1,7 +1,8 @@
-"""Normalization: batch norm with stored statistics, layer norm, RMS norm."""
+"""Normalization over the last axis: layer norm, RMS norm."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from perfmodel.core import (
     REQUIRED,
     Bound,
     Dim,
+    Gradient,
     Inferred,
     Operator,
     Precision,
@@ -17,54 +19,10 @@ from perfmodel.core import (
     Work,
     WorkBuilder,
     flag,
+    gradient_of,
     missed_share,
 )
 from perfmodel.errors import InputError
-
-
-@dataclass(frozen=True)
-class BatchNorm(Operator):
-    """Batch normalization at inference, with stored statistics: ``x[N,C,...] -> y[N,C,...]``.
-
-    ``y = gamma (x - mean) / sqrt(variance + epsilon) + beta``, computed as
-    ``x scale + shift``: two operations an element; scale and shift take three
-    vector and two special operations a channel (add epsilon, square root,
-    divide, multiply, subtract). gamma and beta are parameters, mean and
-    variance stored state.
-    Source: Ioffe and Szegedy, arXiv:1502.03167, algorithm 2.
-    """
-
-    name = "batch_norm"
-    category = "normalization"
-    sizes = {"n": REQUIRED, "c": REQUIRED, "h": 1, "w": 1}
-    example = "batch_norm:n=32,c=256,h=56,w=56"
-    small = (
-        {"n": 1, "c": 2, "h": 3, "w": 3},
-        {"n": 2, "c": 3, "h": 1, "w": 5},
-        {"n": 3, "c": 1},
-    )
-
-    def infer(self, inputs: Sequence[Tensor], precision: Precision) -> Inferred:
-        (x,) = inputs
-        if len(x.shape) < 2:
-            raise InputError(f"batch_norm expects x[N, C, ...], found {x}")
-        c = x.shape[1]
-        weights = [Tensor((c,), precision.weight, "weight", n) for n in ("gamma", "beta")]
-        state = [Tensor((c,), precision.weight, "state", n) for n in ("mean", "variance")]
-        return Inferred((x.like(*x.shape),), (*weights, *state))
-
-    def work(self, t: Bound) -> Work:
-        x, channels = t.x, t.x.shape[1]
-        builder = WorkBuilder().read(x, *t.weights).write(t.y)
-        builder.count("vector", x.dtype, 2 * x.elements + 3 * channels)
-        builder.count("special", x.dtype, 2 * channels)
-        return builder.build()
-
-    @classmethod
-    def from_sizes(
-        cls, sizes: Mapping[str, Any], precision: Precision
-    ) -> tuple[Operator, list[Tensor]]:
-        return cls(), [Tensor(tuple(sizes[d] for d in "nchw"), precision.activation, name="x")]
 
 
 @dataclass(frozen=True)
@@ -82,15 +40,24 @@ class RowNorm(Operator):
         weights = [
             Tensor((x.shape[-1],), precision.weight, "weight", n) for n in self.weight_names()
         ]
-        return Inferred((x.like(*x.shape),), tuple(weights))
+        kept = [x.like(*x.shape[:-1]).named(n) for n in self.kept_names()]
+        return Inferred((x.like(*x.shape),), tuple(weights), kept=tuple(kept))
 
+    @abstractmethod
     def weight_names(self) -> tuple[str, ...]:
         """Return the names of the learned vectors."""
-        raise NotImplementedError
 
+    @abstractmethod
+    def kept_names(self) -> tuple[str, ...]:
+        """Return the statistics of a row that training keeps."""
+
+    @abstractmethod
     def row_ops(self, cols: Dim) -> tuple[Dim, Dim]:
         """Return vector and special operations for a row of ``cols``."""
-        raise NotImplementedError
+
+    @abstractmethod
+    def gradient_row_ops(self, cols: Dim) -> Dim:
+        """Return vector operations of a row's backward pass, sums over rows apart."""
 
     def work(self, t: Bound) -> Work:
         x, cols = t.x, t.x.shape[-1]
@@ -105,6 +72,21 @@ class RowNorm(Operator):
             return x.bytes * missed_share(x.bytes / rows, capacity)
 
         return builder.build(extra_traffic=extra)
+
+    def gradients(self, t: Bound) -> list[Gradient]:
+        x, cols, dy = t.x, t.x.shape[-1], gradient_of(t.y)
+        rows = x.elements // cols
+        saved, makes = (x, t.weight("gamma"), *t.kept), (x, *t.weights)
+        builder = WorkBuilder().read(dy, *saved).write(*(gradient_of(m) for m in makes))
+        summed = (rows - 1) * cols * len(t.weights)
+        builder.count("vector", dy.dtype, rows * self.gradient_row_ops(cols) + summed)
+        both = x.bytes + dy.bytes
+
+        # The row's two sums first, its gradient second.
+        def extra(capacity: Dim) -> Dim:
+            return both * missed_share(both / rows, capacity)
+
+        return [Gradient("input", makes, saved, builder.build(extra_traffic=extra))]
 
     @classmethod
     def from_sizes(
@@ -122,6 +104,11 @@ class LayerNorm(RowNorm):
     multiplications, C-1 additions and one multiplication for the variance; one
     addition, a square root and a division for its reciprocal root; C
     multiplications by it, C by gamma, C additions of beta (none without bias).
+
+    Training keeps x and a row's mean and reciprocal root f. Backward, with
+    ``h = dy (x - mean) f``, ``g = dy gamma``: ``dx = (g - mean(g) - (x - mean) f
+    mean(h gamma)) f``, 11 C a row, and C additions a row into each of gamma's
+    and beta's gradients, sums of h and of dy.
     Source: Ba, Kiros and Hinton, arXiv:1607.06450.
     """
 
@@ -133,8 +120,14 @@ class LayerNorm(RowNorm):
     def weight_names(self) -> tuple[str, ...]:
         return ("gamma", "beta") if self.bias else ("gamma",)
 
+    def kept_names(self) -> tuple[str, ...]:
+        return ("row_mean", "row_factor")
+
     def row_ops(self, cols: Dim) -> tuple[Dim, Dim]:
         return (7 if self.bias else 6) * cols + 1, 2
+
+    def gradient_row_ops(self, cols: Dim) -> Dim:
+        return 11 * cols
 
 
 @dataclass(frozen=True)
@@ -144,6 +137,10 @@ class RmsNorm(RowNorm):
     ``y = gamma x / sqrt(mean(x^2) + epsilon)``. A row takes C multiplications,
     C-1 additions and one multiplication for the mean square; one addition, a
     square root and a division; C multiplications by the result and C by gamma.
+
+    Training keeps x and a row's reciprocal root f. Backward, with ``h = dy x f``:
+    ``dx = (dy gamma - x f mean(h gamma)) f``, 8 C a row, and C additions a row
+    into gamma's gradient, the sum of h.
     Source: Zhang and Sennrich, arXiv:1910.07467.
     """
 
@@ -153,5 +150,11 @@ class RmsNorm(RowNorm):
     def weight_names(self) -> tuple[str, ...]:
         return ("gamma",)
 
+    def kept_names(self) -> tuple[str, ...]:
+        return ("row_factor",)
+
     def row_ops(self, cols: Dim) -> tuple[Dim, Dim]:
         return 4 * cols + 1, 2
+
+    def gradient_row_ops(self, cols: Dim) -> Dim:
+        return 8 * cols

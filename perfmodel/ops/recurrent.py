@@ -2,29 +2,85 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from perfmodel.core import (
-    REQUIRED,
-    Bound,
-    Dim,
-    Inferred,
-    Operator,
-    Precision,
-    Tensor,
-    Work,
-    WorkBuilder,
-    gemm_extra_traffic,
-    missed,
-    size,
-)
-from perfmodel.core.dims import maximum
+from perfmodel.core import Dim, Inferred, Precision, Tensor, choice, flag, size
+from perfmodel.core.dims import largest, smallest
+from perfmodel.core.recurrence import SIZES, Recurrent
+from perfmodel.errors import InputError
 
 
 @dataclass(frozen=True)
-class Lstm(Operator):
+class Rnn(Recurrent):
+    """Recurrent network of simple (Elman) units: ``x[B,T,I] -> y[B,T,H D]``.
+
+        h_t = tanh(W x_t + b + U h_{t-1}),  or relu in place of tanh.
+
+    ``H (I + H)`` MACs a step; a unit takes two additions (bias; input part plus
+    hidden part) and a tanh, or one comparison. Backward, the derivative of tanh
+    takes three operations from the state itself, ``dh (1 - h h)``, that of relu
+    a selection (one comparison). Launches and GEMMs: see `lstm`.
+    Source: Elman, "Finding structure in time", Cognitive Science 14 (1990).
+    """
+
+    name = "rnn"
+    sizes = {**SIZES, "nonlinearity": "tanh"}
+    example = "rnn:steps=128,batch=32,input=1024,hidden=1024"
+    small = (
+        *Recurrent.small,
+        {"steps": 3, "batch": 1, "input": 3, "hidden": 2, "layers": 2, "nonlinearity": "relu"},
+    )
+    gates = 1
+    kept_gates = 0
+    gate_gradients = 1
+
+    nonlinearity: str = choice("tanh", ("tanh", "relu"), doc="applied to the sum")
+
+    def unit_ops(self) -> tuple[Dim, Dim]:
+        return (0, 1) if self.nonlinearity == "tanh" else (1, 0)
+
+    def unit_gradient_ops(self) -> tuple[Dim, Dim]:
+        return (3, 0) if self.nonlinearity == "tanh" else (1, 0)
+
+
+@dataclass(frozen=True)
+class Gru(Recurrent):
+    """Gated recurrent unit: ``x[B,T,I] -> y[B,T,H D]`` with L layers, D directions.
+
+    Per layer and direction ``input_weight[3H,I]``, ``hidden_weight[3H,H]``,
+    ``bias[3H]``; at each step
+
+        r, z = sigmoid(W x_t + b + U h_{t-1}),
+        n = tanh(W x_t + b + r (U h_{t-1} + b')),  h_t = n + z (h_{t-1} - n),
+
+    the form in which the reset gate acts after U, so that one GEMM serves all
+    gates of a step (cuDNN, PyTorch); b' exists where there are two biases.
+    ``3 H (I + H)`` MACs a step, 3/4 of an LSTM's. A gate value takes two
+    additions, r one multiplication, two sigmoids two vector and two special
+    operations each, n a tanh, the state three operations. Backward, 16
+    operations a unit from the kept r, z, n and U h. Launches and GEMMs: see `lstm`.
+    Source: Cho et al., arXiv:1406.1078; the form of Chetlur et al., arXiv:1410.0759.
+    """
+
+    name = "gru"
+    example = "gru:steps=128,batch=32,input=1024,hidden=1024"
+    gates = 3
+    kept_gates = 4
+    gate_gradients = 4
+    own_second_bias = 1
+
+    def unit_ops(self) -> tuple[Dim, Dim]:
+        return 1 + 2 * 2 + 3, 2 * 2 + 1
+
+    def unit_gradient_ops(self) -> tuple[Dim, Dim]:
+        # dz 2, dn 2, what flows to h past the gates 1; derivatives of tanh and of
+        # two sigmoids 3 each; r and U h exchange their gradients 2.
+        return 2 + 2 + 1 + 3 * 3 + 2, 0
+
+
+@dataclass(frozen=True)
+class Lstm(Recurrent):
     """Long short-term memory: ``x[B,T,I] -> y[B,T,H D]`` with L layers, D directions.
 
     Per layer and direction ``input_weight[4H,I]``, ``hidden_weight[4H,H]``,
@@ -37,104 +93,54 @@ class Lstm(Operator):
     part plus hidden part), a sigmoid two vector and two special operations, the
     state three vector operations and a tanh, the output one.
 
+    With peepholes i and f also see ``p c_{t-1}`` and o sees ``p c_t``: six
+    operations a unit. With a projection of width P, ``y = R h`` takes h's place
+    as output and in the next step: ``P H`` MACs more, and a third launch a step.
+
     ``W x`` of all steps is one GEMM ahead of the chain; then every step launches
     the GEMM ``U h`` and one kernel for the gates. U is read again at each step
-    as far as it does not stay in the inner memory level.
+    as far as it does not stay in the inner memory level. Backward, a unit takes
+    22 vector operations and a tanh from the kept gates and cell states.
     Source: Hochreiter and Schmidhuber (1997) with the forget gate of Gers,
     Schmidhuber and Cummins (2000); as in Zaremba et al., arXiv:1409.2329, section 3.1.
+    Peepholes and projection: Sak, Senior and Beaufays, arXiv:1402.1128.
     """
 
     name = "lstm"
-    category = "recurrent"
-    sizes = {
-        "steps": REQUIRED,
-        "batch": REQUIRED,
-        "input": REQUIRED,
-        "hidden": REQUIRED,
-        "layers": 1,
-        "directions": 1,
-    }
+    sizes = {**SIZES, "peephole": False, "projection": 0}
+    fixed = frozenset({"projection"})
     example = "lstm:steps=128,batch=32,input=1024,hidden=1024"
     small = (
-        {"steps": 1, "batch": 1, "input": 2, "hidden": 3},
-        {"steps": 3, "batch": 2, "input": 3, "hidden": 2, "layers": 2},
-        {"steps": 2, "batch": 1, "input": 5, "hidden": 3, "layers": 3, "directions": 2},
-    )
+        *Recurrent.small,
+        {"steps": 3, "batch": 2, "input": 3, "hidden": 2, "layers": 2, "peephole": True},
+        {"steps": 2, "batch": 1, "input": 3, "hidden": 4, "layers": 2, "directions": 2,
+         "projection": 3},
+        {"steps": 3, "batch": 1, "input": 2, "hidden": 3, "peephole": True, "projection": 2,
+         "biases": 2},
+    )  # fmt: skip
+    gates = 4
+    kept_gates = 4
+    gate_gradients = 4
+    has_cell_state = True
 
-    hidden: Dim = size(doc="units a layer and direction, H")
-    layers: Dim = size(1, doc="layers stacked, L")
-    directions: Dim = size(1, doc="1, or 2 for a bidirectional network")
-    biases: Dim = size(1, doc="bias vectors a gate: 1, or 2 as cuDNN keeps them")
+    peephole: bool = flag(False, doc="the gates see the cell state")
+    projection: Dim = size(0, doc="width of the projected output, P; 0 for none", least=0)
 
     def infer(self, inputs: Sequence[Tensor], precision: Precision) -> Inferred:
-        (x,) = inputs
-        self.need_rank(x, 3, "x[B,T,I]")
-        batch, steps, width = x.shape
-        h, d = self.hidden, self.directions
-        gates = 4 * h
+        if smallest(self.projection) == 0 and largest(self.projection) > 0:
+            raise InputError("lstm: projection is 0 at some points and not at others")
+        return super().infer(inputs, precision)
 
-        def weight(name: str, *shape: Dim) -> Tensor:
-            return Tensor(shape, precision.weight, "weight", name)
+    def projected(self) -> Dim:
+        return self.projection
 
-        weights = (
-            weight("input_weight", d, gates, width),
-            weight("deeper_input_weight", self.layers - 1, d, gates, h * d),
-            weight("hidden_weight", self.layers, d, gates, h),
-            weight("bias", self.layers, d, self.biases, gates),
-        )
-        return Inferred((x.like(batch, steps, h * d),), weights)
+    def peepholes(self) -> Dim:
+        return 3 if self.peephole else 0
 
-    def work(self, t: Bound) -> Work:
-        x, dtype = t.x, t.x.dtype
-        batch, steps, width = x.shape
-        h, d, layers = self.hidden, self.directions, self.layers
-        gates, chains = 4 * h, layers * d
-        cells = batch * steps * chains
-        macs = cells * gates * h + batch * steps * d * gates * (width + (layers - 1) * h * d)
+    def unit_ops(self) -> tuple[Dim, Dim]:
+        return 3 * 2 + 4 + 2 * self.peepholes(), 3 * 2 + 2
 
-        builder = WorkBuilder().count("matrix", dtype, 2 * macs)
-        builder.count("vector", dtype, cells * ((1 + self.biases) * gates + 3 * h * 2 + 4 * h))
-        builder.count("special", dtype, cells * (3 * h * 2 + 2 * h))
-
-        # Tensors that pass from one launch to the next.
-        gate_values = Tensor((cells, gates), dtype).bytes
-        states = Tensor((cells, h), dtype).bytes
-        between_layers = Tensor((batch, steps, (layers - 1) * d, h), dtype).bytes
-        builder.read(x, *t.weights).write(t.y)
-        builder.access("layer_output", "write", between_layers)
-        builder.access("layer_output", "read", between_layers)
-        for name in ("input_gates", "hidden_gates"):
-            builder.access(name, "write", gate_values).access(name, "read", gate_values)
-        builder.access("hidden_state", "read", states)
-        builder.access("cell_state", "read", states).access("cell_state", "write", states)
-
-        recurrent = t.weight("hidden_weight").bytes / chains
-        deeper = maximum(layers - 1, 1)
-        input_gemms = (  # A bytes, B bytes, depth, how many
-            (x.bytes, t.weight("input_weight").bytes / d, width, d),
-            (
-                between_layers / deeper,
-                t.weight("deeper_input_weight").bytes / (deeper * d),
-                h * d,
-                d * (layers - 1),
-            ),
-        )
-
-        def extra(capacity: Dim) -> Dim:
-            again = chains * (steps - 1) * missed(recurrent, capacity)
-            for a, b, depth, count in input_gemms:
-                a, b = maximum(a, 1), maximum(b, 1)
-                again = again + count * gemm_extra_traffic(
-                    batch * steps, gates, depth, a, b, gate_values / chains, capacity
-                )
-            return again
-
-        return builder.build(macs=macs, launches=chains * (1 + 2 * steps), extra_traffic=extra)
-
-    @classmethod
-    def from_sizes(
-        cls, sizes: Mapping[str, Any], precision: Precision
-    ) -> tuple[Operator, list[Tensor]]:
-        shape = (sizes["batch"], sizes["steps"], sizes["input"])
-        op = cls(hidden=sizes["hidden"], layers=sizes["layers"], directions=sizes["directions"])
-        return op, [Tensor(shape, precision.activation, name="x")]
+    def unit_gradient_ops(self) -> tuple[Dim, Dim]:
+        # do 1, dc 5, di, df and dg 3, what flows to c past the step 1; derivatives of
+        # three sigmoids and a tanh 3 each; every peephole back into dc 2.
+        return 1 + 5 + 3 + 1 + 4 * 3 + 2 * self.peepholes(), 1

@@ -28,10 +28,19 @@ class InlineWorkload(Workload):
     def build(self, dims: Mapping[str, Dim], phase: str, precision: Precision) -> Graph:
         sizes = complete_sizes(self.op_class, {**self.given, **dims})
         op, inputs = self.op_class.from_sizes(sizes, precision)
+        if phase == "training":
+            op = op.for_training()
         node = bind_operator(self.op_class.name, op, inputs, precision)
         numbers = {k: v for k, v in sizes.items() if not isinstance(v, bool | str)}
         return Graph(
-            self.name, phase, precision, numbers, (node,), tuple(inputs), (node.output.name,)
+            name=self.name,
+            phase=phase,
+            precision=precision,
+            dims=numbers,
+            nodes=(node,),
+            inputs=tuple(inputs),
+            outputs=(node.output.name,),
+            carried=frozenset(t.name for t in inputs if t.role != "index"),
         )
 
 
@@ -60,7 +69,8 @@ def parse_inline(text: str) -> InlineWorkload:
     precision = parse_precision(given.pop("dtype", "fp32"))
     complete_sizes(op_class, given)
     about = {"title": first_line(op_class), "family": "operator"}
-    return InlineWorkload(text, ("inference",), precision, about, op_class, given)
+    phases = ("inference", "training") if op_class.has_gradient() else ("inference",)
+    return InlineWorkload(text, phases, precision, about, op_class, given)
 
 
 def complete_sizes(op_class: type[Operator], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,7 +107,10 @@ def _parse_size(op_class: type[Operator], key: str, text: str) -> Any:
             raise InputError(f"{key}={text}, expected true or false")
         return text.lower() in ("true", "1")
     if isinstance(default, str) and default not in op_class.sizes:
-        choices = next(f.metadata["choices"] for f in op_class.attributes() if f.name == key)
+        declared = next(f.metadata for f in op_class.attributes() if f.name == key)
+        if declared["kind"] == "text":
+            return text
+        choices = declared["choices"]
         if text not in choices:
             raise InputError(f"{key}={text}, expected one of {', '.join(choices)}")
         return text

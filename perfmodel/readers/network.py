@@ -36,13 +36,15 @@ class Scope:
 
 @dataclass
 class Builder:
-    """Adds nodes one by one; ``nodes`` and ``shared`` are what it made."""
+    """Adds nodes one by one; ``nodes``, ``shared`` and ``carried`` are what it made."""
 
     document: Document
     blocks: Mapping[str, Any]
     precision: Precision
     nodes: list[Node] = field(default_factory=list)
     shared: dict[str, str] = field(default_factory=dict)
+    carried: set[str] = field(default_factory=set)
+    training: bool = False
     _shared_shapes: dict[str, tuple[Dim, ...]] = field(default_factory=dict)
     _depth: int = 0
 
@@ -64,6 +66,9 @@ class Builder:
             except InputError as error:
                 raise self._at(here, error, prefix + name) from None
             scope.tensors[name] = output
+            if "op" in item:
+                made = self.nodes[-1].tensors.outputs
+                scope.tensors.update({f"{name}:{i}": t for i, t in enumerate(made) if i})
         return scope.tensors[list(nodes)[-1]]
 
     def size(self, value: Any, sizes: Mapping[str, Dim], place: Place, least: int = 1) -> Dim:
@@ -99,7 +104,10 @@ class Builder:
             for f in op_class.attributes()
             if f.name in item
         }
-        node = bind_operator(name, op_class(**attributes), inputs, self.precision, count)
+        op = op_class(**attributes)
+        if self.training:
+            op = op.for_training()
+        node = bind_operator(name, op, inputs, self.precision, count)
         self.nodes.append(node)
         for weight, label in item.get("share", {}).items():
             self._share(node, weight, label)
@@ -110,6 +118,8 @@ class Builder:
     ) -> Any:
         if kind["kind"] in ("flag", "choice"):
             return value
+        if kind["kind"] == "text":
+            return str(value)
         if isinstance(value, list):
             return tuple(
                 self.size(v, sizes, (*place, i), kind["least"]) for i, v in enumerate(value)
@@ -151,6 +161,8 @@ class Builder:
                 sizes[parameter] = self.size(
                     default, sizes, ("blocks", item["block"], "parameters", parameter), least=0
                 )
+        if "repeat" in item:
+            self.carried.add(inputs[0].name)
         inner = Scope(sizes, dict(zip(block.inputs, inputs, strict=True)), tuple(block.inputs))
         inside = ("blocks", item["block"], "nodes")
         self._depth += 1

@@ -26,8 +26,8 @@ _NODE_KEYS = ("op", "block", "inputs", "repeat", "share")
 #: kind of an attribute -> lengths of a list it may be, and what it is called
 _SHAPES: dict[str, tuple[Sequence[int], str]] = {
     "size": ((), "a whole number or an expression"),
-    "pair": ((2,), "a size, or [height, width]"),
-    "pads": ((2, 4), "a size, [vertical, horizontal] or [top, left, bottom, right]"),
+    "pair": ((1, 2, 3), "a size, or one for each axis, as [height, width]"),
+    "pads": ((1, 2, 3, 4, 6), "a size, one for each axis, or [top, left, bottom, right]"),
     "sizes": (range(1, 17), "a list of sizes"),
 }
 
@@ -97,7 +97,8 @@ class _Checker:
             listed = isinstance(nodes[name].get("inputs"), list)
             for i, tensor in enumerate(tensors):
                 written = (*place, name, "inputs", i) if listed else (*place, name, "inputs")
-                self.known(tensor, names, "tensor", written)
+                if maker_of(tensor) not in names:
+                    self.known(tensor, names, "tensor", written)
         try:
             list(in_order(nodes, inputs))
         except InputError as error:
@@ -162,6 +163,9 @@ class _Checker:
         elif kind == "choice":
             choices = attribute.metadata["choices"]
             right, expected = value in choices, f"one of {', '.join(choices)}"
+        elif kind == "text":
+            right = isinstance(value, str | int | float) and not isinstance(value, bool)
+            expected = "a text or a number"
         else:
             lengths, expected = _SHAPES[kind]
             listed = isinstance(value, list)
@@ -178,6 +182,11 @@ def _is_size(value: object) -> bool:
 
 def _is_names(values: object) -> bool:
     return isinstance(values, list) and all(isinstance(v, str) for v in values)
+
+
+def maker_of(tensor: str) -> str:
+    """Return the node that makes ``tensor``: ``split:1`` is the second output of ``split``."""
+    return tensor.partition(":")[0]
 
 
 def inputs_of(nodes: Nodes, inputs: tuple[str, ...]) -> dict[str, list[str]]:
@@ -198,7 +207,8 @@ def in_order(nodes: Nodes, inputs: tuple[str, ...]) -> Iterator[tuple[str, list[
     for name in nodes:
         trail = [name]
         while trail:
-            missing = [w for w in needs[trail[-1]] if w in needs and w not in done]
+            makers = [maker_of(w) for w in needs[trail[-1]]]
+            missing = [w for w in makers if w in needs and w not in done]
             if missing:
                 if missing[0] in trail:
                     circle = [*trail[trail.index(missing[0]) :], missing[0]]

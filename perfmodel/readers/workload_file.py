@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from perfmodel.catalog import Document, load_document, resolve
+from perfmodel.catalog import Document, load_document, looks_like_path, resolve
 from perfmodel.catalog.validation import Spec, validate
 from perfmodel.core import Dim, Precision, Tensor, parse_precision
 from perfmodel.core.expressions import parse_expression
@@ -65,7 +67,7 @@ class WorkloadSpec(Spec):
     source: str
     dtype: str = "fp32"
     notes: str | None = None
-    phases: dict[Literal["inference", "prefill", "decode"], dict[_Name, _Size]] = Field(
+    phases: dict[Literal["inference", "prefill", "decode", "training"], dict[_Name, _Size]] = Field(
         default={"inference": {}}, min_length=1
     )
     dims: dict[_Name, _Size] = Field(default_factory=dict)
@@ -73,6 +75,7 @@ class WorkloadSpec(Spec):
     blocks: dict[_Name, _BlockSpec] = Field(default_factory=dict)
     nodes: dict[_Name, dict[str, Any]] = Field(min_length=1)
     outputs: list[str] | None = None
+    loss: Literal["cross_entropy", "binary_cross_entropy", "mse", "none"] = "cross_entropy"
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ class FileWorkload(Workload):
 
     def build(self, dims: Mapping[str, Dim], phase: str, precision: Precision) -> Graph:
         values = self._resolve({**self.dims(phase), **dims}, phase)
-        builder = Builder(self.document, self.spec.blocks, precision)
+        builder = Builder(self.document, self.spec.blocks, precision, training=phase == "training")
         inputs = {
             name: Tensor(
                 tuple(
@@ -112,6 +115,8 @@ class FileWorkload(Workload):
             inputs=tuple(inputs.values()),
             outputs=tuple(t.name for t in outputs),
             shared=builder.shared,
+            carried=frozenset(builder.carried),
+            loss=None if self.spec.loss == "none" else self.spec.loss,
         )
 
     def _resolve(self, raw: Mapping[str, Any], phase: str) -> dict[str, Dim]:
@@ -153,7 +158,16 @@ class FileWorkload(Workload):
 
 def read_workload_file(name: str) -> FileWorkload:
     """Return the workload called ``name``, or in the file ``name``."""
-    return workload_from_document(load_document(resolve(name, "workloads")))
+    file = resolve(name, "workloads")
+    return _read(file) if looks_like_path(name) else _read_builtin(file)
+
+
+def _read(file: Path) -> FileWorkload:
+    return workload_from_document(load_document(file))
+
+
+#: a built-in network is read once; the package's own files do not change
+_read_builtin = cache(_read)
 
 
 def workload_from_document(document: Document) -> FileWorkload:

@@ -116,14 +116,11 @@ def summary(data: Mapping[str, Any]) -> list[tuple[str, str]]:
         for bound, part in totals["time_by_bound"].items()
     )
     low, high = format_si(totals["time_low_s"], "s"), format_si(totals["time_high_s"], "s")
-    memory = (
-        f"{format_capacity(totals['peak_memory_bytes'])} at peak"
-        f" of {format_capacity(totals['memory_capacity_bytes'])}:"
-        f" {'fits' if totals['fits'] else 'does not fit'}"
-        f" (weights {format_capacity(totals['weight_bytes'])}"
-    )
-    if totals["kv_cache_bytes"]:
-        memory += f", KV cache {format_capacity(totals['kv_cache_bytes'])}"
+    kinds = sorted(totals["memory_by_kind"].items(), key=lambda kind: -kind[1])
+    parts = ", ".join(f"{k.replace('_', ' ')} {format_capacity(v)}" for k, v in kinds if v)
+    peak, capacity = totals["peak_memory_bytes"], totals["memory_capacity_bytes"]
+    verdict = "fits" if totals["fits"] else "does not fit"
+    memory = f"{format_capacity(peak)} at peak of {format_capacity(capacity)}: {verdict} ({parts}"
     unit = "OP" if any(r["operations_unit"] == "OP" for r in data["operators"]) else "FLOP"
     counts = (
         f"{format_si(totals['parameters'], '').strip()} parameters,"

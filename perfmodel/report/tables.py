@@ -19,13 +19,20 @@ def print_table(rows: Sequence[Mapping[str, Any]], stream: TextIO) -> None:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     for key in rows[0] if rows else ():
         numeric = all(isinstance(r[key], int | float) for r in rows)
-        heading = next((key.removesuffix(s) for s in _UNITS if key.endswith(s)), key) or key
-        table.add_column(
-            heading.replace("_", " "), justify="right" if numeric else "left", overflow="fold"
-        )
+        table.add_column(_heading(key), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(_cell(key, value)) for key, value in row.items()))
     console.print(table)
+
+
+def markdown_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return rows as a markdown table."""
+    keys = list(rows[0]) if rows else []
+    lines = ["| " + " | ".join(_heading(k) for k in keys) + " |", "|" + "---|" * len(keys)]
+    for row in rows:
+        cells = (_cell(k, row[k]).replace("|", "\\|") for k in keys)
+        lines.append("| " + " | ".join(" ".join(c.split()) for c in cells) + " |")
+    return "\n".join(lines)
 
 
 #: how a column's unit, the end of its key, is written for a reader
@@ -35,6 +42,11 @@ _UNITS: dict[str, Callable[[float], str]] = {
     "_bytes": format_capacity,
     "parameters": lambda v: format_si(v, "").strip(),
 }
+
+
+def _heading(key: str) -> str:
+    bare = next((key.removesuffix(s) for s in _UNITS if key.endswith(s)), key) or key
+    return bare.replace("_", " ")
 
 
 def _cell(key: str, value: Any) -> str:

@@ -1,0 +1,33 @@
+"""Layouts: where channels stand among the axes of activations and of filters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from perfmodel.core.dims import Dim
+
+#: activations with channels first or last, whatever the rank of the image
+LAYOUTS = ("nchw", "nhwc")
+#: filters: output channels, input channels, taps; or taps, input, output channels
+FILTER_LAYOUTS = ("kcrs", "rsck")
+
+
+def split_layout(shape: Sequence[Dim], layout: str) -> tuple[Dim, Dim, tuple[Dim, ...]]:
+    """Return batch, channels and image of an activation's shape."""
+    if layout == "nhwc":
+        return shape[0], shape[-1], tuple(shape[1:-1])
+    return shape[0], shape[1], tuple(shape[2:])
+
+
+def in_layout(batch: Dim, channels: Dim, image: Sequence[Dim], layout: str) -> tuple[Dim, ...]:
+    """Return the shape of an activation."""
+    if layout == "nhwc":
+        return (batch, *image, channels)
+    return (batch, channels, *image)
+
+
+def filter_shape(filters: Dim, channels: Dim, taps: Sequence[Dim], layout: str) -> tuple[Dim, ...]:
+    """Return the shape of a bank of filters."""
+    if layout == "rsck":
+        return (*taps, channels, filters)
+    return (filters, channels, *taps)

@@ -1,0 +1,69 @@
+"""Rotary position embedding."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from perfmodel.core import (
+    REQUIRED,
+    Bound,
+    Dim,
+    Gradient,
+    Inferred,
+    Operator,
+    Precision,
+    Tensor,
+    Work,
+    WorkBuilder,
+    gradient_of,
+    size,
+)
+
+
+@dataclass(frozen=True)
+class Rope(Operator):
+    """Rotary position embedding: ``x[B,S,H D] -> y[B,S,H D]``, ``table[S,D]`` of cos and sin.
+
+    Each pair of values turns by an angle of its position: four multiplications
+    and two additions a pair, so three operations an element. The gradient turns
+    back by the same angle.
+    Source: Su et al., "RoFormer", arXiv:2104.09864, equation 34.
+    """
+
+    name = "rope"
+    category = "elementwise"
+    sizes = {"batch": 1, "sequence": REQUIRED, "heads": REQUIRED, "head_dim": REQUIRED}
+    example = "rope:sequence=2048,heads=32,head_dim=128"
+    small = (
+        {"sequence": 2, "heads": 1, "head_dim": 2},
+        {"batch": 2, "sequence": 3, "heads": 2, "head_dim": 4},
+        {"sequence": 1, "heads": 3, "head_dim": 6},
+    )
+
+    head_dim: Dim = size(doc="width of a head, D; even", least=2)
+
+    def infer(self, inputs: Sequence[Tensor], precision: Precision) -> Inferred:
+        (x,) = inputs
+        self.need_rank(x, 3, "x[B,S,H D]")
+        self.need_same(self.head_dim % 2, 0, "head_dim modulo 2")
+        self.need_same(x.shape[-1] % self.head_dim, 0, "columns of x modulo head_dim")
+        table = Tensor((x.shape[1], self.head_dim), precision.activation, "state", "table")
+        return Inferred((x.like(*x.shape),), (table,))
+
+    def work(self, t: Bound) -> Work:
+        builder = WorkBuilder().read(t.x, *t.weights).write(t.y)
+        return builder.count("vector", t.x.dtype, 3 * t.x.elements).build()
+
+    def gradients(self, t: Bound) -> list[Gradient]:
+        builder = WorkBuilder().read(gradient_of(t.y), *t.weights).write(gradient_of(t.x))
+        work = builder.count("vector", t.x.dtype, 3 * t.x.elements).build()
+        return [Gradient("input", (t.x,), t.weights, work)]
+
+    @classmethod
+    def from_sizes(
+        cls, sizes: Mapping[str, Any], precision: Precision
+    ) -> tuple[Operator, list[Tensor]]:
+        shape = (sizes["batch"], sizes["sequence"], sizes["heads"] * sizes["head_dim"])
+        return cls(head_dim=sizes["head_dim"]), [Tensor(shape, precision.activation, name="x")]

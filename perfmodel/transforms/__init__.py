@@ -1,0 +1,1 @@
+"""Transforms: Graph -> Graph, a file each."""

@@ -1,0 +1,218 @@
+"""A forward graph expanded into one training step: forward, loss, gradients, optimizer.
+
+Gradients come from each operator's own table. A tensor that several operators
+read gets its gradients added up; what leads to no learned weight gets none (the
+first layer has no input gradient). What the backward kernels read is kept from
+the forward pass, or, with recomputation, computed again just before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from perfmodel.core import Bound, Dim, Gradient, Precision, Tensor, gradient_of
+from perfmodel.core.dims import total
+from perfmodel.core.formats import FORMATS
+from perfmodel.errors import InputError, did_you_mean
+from perfmodel.graph import Graph, Node, bind_operator
+from perfmodel.ops import get_operator, registry
+from perfmodel.readers.inline import complete_sizes
+
+#: categories that selective recomputation runs again
+CHEAP = ("elementwise", "normalization", "reduction", "attention")
+#: what recomputation runs again: nothing; all but dense layers; everything inside blocks
+RECOMPUTE: Mapping[str, Callable[[Node], bool]] = {
+    "none": lambda node: False,
+    "selective": lambda node: node.op.category in CHEAP,
+    "full": lambda node: "." in node.name,
+}
+
+
+def optimizer_names() -> list[str]:
+    """Return the optimizers there are."""
+    return [name for name, op in registry().items() if op.category == "optimizer"]
+
+
+def expand_training(graph: Graph, optimizer: str = "adam", recompute: str = "none") -> Graph:
+    """Return one training step of ``graph``.
+
+    Weights in a format narrower than 32 bits get an fp32 master copy, counted
+    with the optimizer's state. Raises InputError for an unknown optimizer or
+    recomputation, or where an operator on the way to a weight has no gradient.
+    """
+    if optimizer not in optimizer_names():
+        raise InputError(
+            f"unknown optimizer '{optimizer}'", mend=did_you_mean(optimizer, optimizer_names())
+        )
+    if recompute not in RECOMPUTE:
+        raise InputError(
+            f"unknown recomputation '{recompute}'", mend=f"one of {', '.join(RECOMPUTE)}"
+        )
+    nodes = [_keeping(node) for node in graph.nodes]
+    loss = _loss(graph)
+    if loss is not None:
+        nodes.append(loss)
+    backward = _Backward(nodes, graph, RECOMPUTE[recompute])
+    backward.run(loss.output.name if loss else graph.outputs[0])
+    steps, state = _optimizer_nodes(graph, optimizer)
+    return replace(
+        graph,
+        nodes=(*nodes, *backward.made, *steps),
+        inputs=(*graph.inputs, *(loss.tensors.inputs[1:] if loss else ())),
+        outputs=(),
+        optimizer_bytes=state + _master_bytes(graph),
+    )
+
+
+def _keeping(node: Node) -> Node:
+    """Return ``node`` with the temporaries that its gradients read, under its own name."""
+    if not node.tensors.kept:
+        return node
+    keeps = tuple(t.named(f"{node.name}.{t.name}") for t in node.tensors.kept)
+    return replace(node, keeps=keeps)
+
+
+def _loss(graph: Graph) -> Node | None:
+    """Return the loss behind the first output, rows by columns of its last axis."""
+    if graph.loss is None:
+        return None
+    output = next(t for n in graph.nodes for t in n.tensors.outputs if t.name == graph.outputs[0])
+    cls = get_operator(graph.loss)
+    cols = output.shape[-1]
+    shape = {"rows": output.elements // cols, "cols": cols, "elements": output.elements}
+    given = {k: v for k, v in shape.items() if k in cls.sizes}
+    op, (values, *others) = cls.from_sizes(complete_sizes(cls, given), graph.precision)
+    targets = [t.named(f"target.{t.name}") for t in others]
+    return bind_operator("loss", op, [values.named(output.name), *targets], graph.precision)
+
+
+@dataclass
+class _Backward:
+    """Walks the forward nodes in reverse; ``made`` collects backward and recompute nodes."""
+
+    nodes: Sequence[Node]
+    graph: Graph
+    again: Callable[[Node], bool]
+    made: list[Node] = field(default_factory=list)
+    _arrived: set[str] = field(default_factory=set)
+    _clones: dict[str, Tensor] = field(default_factory=dict)
+
+    def run(self, output: str) -> None:
+        """Pass the gradient of ``output`` back to every learned weight."""
+        wanted = self._wanted()
+        makers = {t.name: n for n in self.nodes for t in n.tensors.outputs}
+        self._arrived.add(output)
+        for node in reversed(self.nodes):
+            if not any(t.name in self._arrived for t in node.tensors.outputs):
+                continue
+            learned = [w for w in node.tensors.weights if w.role == "weight"]
+            passed = [t for t in node.tensors.inputs if t.name in wanted]
+            if not learned and not passed:
+                continue
+            if not node.op.has_gradient():
+                raise InputError(f"{node.name}: {node.op.name} has no gradient")
+            useful = {id(t) for t in (*learned, *passed)}
+            tensors = replace(node.tensors, kept=node.keeps or node.tensors.kept)
+            for gradient in node.op.gradients(tensors):
+                if any(id(t) in useful for t in gradient.makes):
+                    self._add(node, gradient, makers)
+
+    def _wanted(self) -> set[str]:
+        """Return the activations whose gradient leads to a learned weight."""
+        wanted = set(self.graph.carried)
+        for node in self.nodes:
+            learned = any(w.role == "weight" for w in node.tensors.weights)
+            if learned or any(t.name in wanted for t in node.tensors.inputs):
+                wanted |= {t.name for t in node.tensors.outputs if t.role != "index"}
+        return wanted
+
+    def _add(self, node: Node, gradient: Gradient, makers: Mapping[str, Node]) -> None:
+        saved = tuple(self._recomputed(t, makers) for t in gradient.saved)
+        self.made.append(
+            replace(
+                node,
+                name=f"{node.name}.grad_{gradient.name}",
+                role="backward",
+                gradient=replace(gradient, saved=saved),
+            )
+        )
+        inputs = {id(t) for t in node.tensors.inputs}
+        for tensor in gradient.makes:
+            if id(tensor) not in inputs:
+                continue
+            if tensor.name in self._arrived and tensor.name in makers:
+                self._accumulate(tensor, node.count)
+            self._arrived.add(tensor.name)
+
+    def _accumulate(self, tensor: Tensor, count: Dim) -> None:
+        total_, part = gradient_of(tensor), gradient_of(tensor).named(f"{tensor.name}.grad_part")
+        add = bind_operator(
+            f"{tensor.name}.grad_add", get_operator("add")(), [total_, part], self.graph.precision
+        )
+        summed = Bound(add.tensors.inputs, (add.output.named(total_.name),))
+        self.made.append(replace(add, tensors=summed, count=count, role="backward"))
+
+    def _recomputed(self, tensor: Tensor, makers: Mapping[str, Node]) -> Tensor:
+        """Return ``tensor``, or the copy that is computed again for the backward pass."""
+        maker = makers.get(tensor.name)
+        if maker is None or not self.again(maker):
+            return tensor
+        if tensor.name not in self._clones:
+            inputs = tuple(self._recomputed(t, makers) for t in maker.tensors.inputs)
+            outputs = tuple(t.named(f"{t.name}.again") for t in maker.tensors.outputs)
+            tensors = replace(maker.tensors, inputs=inputs, outputs=outputs)
+            clone = replace(maker, name=f"{maker.name}.again", tensors=tensors, role="recompute")
+            self.made.append(clone)
+            for before, after in zip(maker.tensors.outputs, outputs, strict=True):
+                self._clones[before.name] = after
+        return self._clones[tensor.name]
+
+
+def _optimizer_nodes(graph: Graph, optimizer: str) -> tuple[list[Node], Dim]:
+    """Return an optimizer step for each node with learned weights, and the bytes of its state."""
+    cls = get_operator(optimizer)
+    steps: list[Node] = []
+    state: list[Dim] = []
+    seen: set[str] = set()
+    for node in graph.forward:
+        tied = {graph.shared.get(f"{node.name}.{w.name}") for w in node.tensors.weights} - {None}
+        own = [
+            w
+            for w in node.tensors.weights
+            if w.role == "weight" and graph.shared.get(f"{node.name}.{w.name}") not in seen
+        ]
+        seen |= {str(t) for t in tied}
+        elements = total(w.elements for w in own)
+        if not own:
+            continue
+        sizes = complete_sizes(cls, _optimizer_sizes(cls.sizes, own, elements))
+        op, inputs = cls.from_sizes(sizes, _weights(graph))
+        named = [t.named(f"{node.name}.{optimizer}.{t.name}") for t in inputs]
+        name = f"{node.name}.{optimizer}"
+        step = bind_operator(name, op, named, _weights(graph), node.count)
+        steps.append(replace(step, role="optimizer"))
+        state += [node.count * t.bytes for t in named if t.role == "state"]
+    return steps, total(state)
+
+
+def _optimizer_sizes(
+    sizes: Mapping[str, object], weights: Sequence[Tensor], elements: Dim
+) -> dict[str, Dim]:
+    if "elements" in sizes:
+        return {"elements": elements}
+    # Factored statistics take the matrix as rows by columns.
+    largest = max(weights, key=lambda w: len(w.shape))
+    rows = largest.shape[0]
+    return {"rows": rows, "cols": elements / rows}
+
+
+def _weights(graph: Graph) -> Precision:
+    """Return a precision in which activations have the weights' format."""
+    weight = graph.precision.weight
+    return Precision(weight, weight, weight, weight)
+
+
+def _master_bytes(graph: Graph) -> Dim:
+    learned = [(w, count) for w, count in graph.stored() if w.role == "weight"]
+    return total(4 * count * w.elements for w, count in learned if FORMATS[w.dtype].bits < 32)
