@@ -17,8 +17,16 @@ Channel = Callable[[int, list[Number]], list[Number]]
 
 
 def batch_norm(
-    x: Array, *, weights: Weights, training: bool = False, layout: str = "nchw"
+    x: Array,
+    *,
+    weights: Weights,
+    training: bool = False,
+    layout: str = "nchw",
+    folded: bool = False,
 ) -> Array:
+    if folded:
+        return x
+
     def normalize(c: int, values: list[Number]) -> list[Number]:
         if training:
             average, variance = _statistics(values)
@@ -92,7 +100,9 @@ def _clipped(value: Number, low: float, high: float) -> Number:
     return min(max(value, constant(value, low)), constant(value, high))
 
 
-def batch_norm_kept(x: Array, *, weights: Weights, training: bool, layout: str) -> Gradients:
+def batch_norm_kept(
+    x: Array, *, weights: Weights, training: bool, layout: str, folded: bool = False
+) -> Gradients:
     x = windows.channels_first(x, layout)
     kept = {n: np.empty(x.shape[1], dtype=x.dtype) for n in ("batch_mean", "batch_factor")}
     for c in range(x.shape[1]):
@@ -123,8 +133,12 @@ def batch_norm_grad(
     weights: Weights,
     training: bool,
     layout: str,
+    folded: bool = False,
     kept: Weights | None = None,
 ) -> Gradients:
+    if folded:
+        return {"input 0": dy}
+
     def of_channel(c: int, of_dy: Number, values: list[Number], dy: list[Number]) -> _Made:
         gamma = weights["gamma"][c]
         if kept is None:

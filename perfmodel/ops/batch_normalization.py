@@ -27,6 +27,7 @@ from perfmodel.core import (
     split_layout,
 )
 from perfmodel.core.dims import smallest, total
+from perfmodel.core.elementwise import passed_on
 from perfmodel.errors import InputError
 
 
@@ -118,6 +119,8 @@ class BatchNorm(ChannelNorm):
       square root and a division; 6 to move the stored statistics, which are
       written. A channel that does not stay in the inner level is read twice.
       Backward keeps x and two statistics a channel.
+    - Folded: scale and shift went into the weights and the bias of the layer
+      before; nothing is left to move, to compute or to store.
 
     Backward, one kernel. Training: sums of dy and of dy (x - mean), 4 M - 2 a
     channel; 9 for a, b, c and gamma's gradient; ``dx = dy a + x b + c``, 4 M.
@@ -126,7 +129,15 @@ class BatchNorm(ChannelNorm):
     """
 
     name = "batch_norm"
-    sizes = {"n": REQUIRED, "c": REQUIRED, "h": 1, "w": 1, "training": False, "layout": "nchw"}
+    sizes = {
+        "n": REQUIRED,
+        "c": REQUIRED,
+        "h": 1,
+        "w": 1,
+        "training": False,
+        "layout": "nchw",
+        "folded": False,
+    }
     example = "batch_norm:n=32,c=256,h=56,w=56"
     small = (
         {"n": 1, "c": 2, "h": 3, "w": 3},
@@ -135,8 +146,12 @@ class BatchNorm(ChannelNorm):
         {"n": 2, "c": 3, "h": 3, "w": 1, "training": True},
         {"n": 5, "c": 2, "training": True, "layout": "nhwc"},
         {"n": 1, "c": 1, "h": 2, "w": 3, "training": True, "layout": "nhwc"},
+        {"n": 2, "c": 3, "h": 2, "w": 2, "folded": True},
     )
 
+    folded: bool = flag(
+        False, doc="done by the weights of the layer before; inference only", in_training=False
+    )
     training: bool = flag(
         False, doc="statistics of the batch, not the stored ones", in_training=True
     )
@@ -144,7 +159,16 @@ class BatchNorm(ChannelNorm):
     def of_the_batch(self) -> bool:
         return self.training
 
+    def is_a_view(self) -> bool:
+        return self.folded
+
+    def infer(self, inputs: Sequence[Tensor], precision: Precision) -> Inferred:
+        made = super().infer(inputs, precision)
+        return Inferred(made.outputs) if self.folded else made
+
     def work(self, t: Bound) -> Work:
+        if self.folded:
+            return WorkBuilder().build(launches=0)
         x = t.x
         channels, values = self.channels(x)
         if self.training:
@@ -155,6 +179,8 @@ class BatchNorm(ChannelNorm):
         return builder.build()
 
     def gradients(self, t: Bound) -> list[Gradient]:
+        if self.folded:
+            return [passed_on("input", t.x)]
         gamma = t.weight("gamma")
         _, values = self.channels(t.x)
         if self.training:
@@ -167,7 +193,7 @@ class BatchNorm(ChannelNorm):
         cls, sizes: Mapping[str, Any], precision: Precision
     ) -> tuple[Operator, list[Tensor]]:
         shape = in_layout(sizes["n"], sizes["c"], (sizes["h"], sizes["w"]), sizes["layout"])
-        op = cls(layout=sizes["layout"], training=sizes["training"])
+        op = cls(layout=sizes["layout"], training=sizes["training"], folded=sizes["folded"])
         return op, [Tensor(shape, precision.activation, name="x")]
 
 
