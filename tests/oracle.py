@@ -28,13 +28,14 @@ DENSE_KINDS = ("dense multiply", "dense add")
 #: bytes a value takes, stated here again so that a wrong size in the package shows
 ITEM_BYTES = {
     "fp64": 8, "fp32": 4, "tf32": 4, "bf16": 2, "fp16": 2, "fp8_e4m3": 1, "fp8_e5m2": 1,
-    "int64": 8, "int32": 4, "int8": 1, "int4": 0.5,
+    "int64": 8, "int32": 4, "int8": 1, "int4": 0.5, "int2": 0.25,
     "bool": 1,
 }  # fmt: skip
 
 #: attributes of operators that can step over elements: windows set far apart, keys
-#: outside a window, queries before the first key. The whole tensor may count as read.
-SKIPPING = ("stride", "window", "causal")
+#: outside a window, queries before the first key, inputs that no weight multiplies.
+#: The whole tensor may count as read.
+SKIPPING = ("stride", "window", "causal", "kept")
 
 
 @dataclass

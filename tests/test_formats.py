@@ -80,10 +80,3 @@ def test_a_folded_batch_norm_costs_nothing() -> None:
     assert row["time_s"] > 0
     training = perfmodel.analyze(f"{inline},folded=true", "a100-80gb-sxm", phase="training")
     assert training.operators[0]["flops"] > 0  # there is nothing to fold with in training
-
-
-@pytest.mark.parametrize("hardware", ["v100-sxm2-16gb", "xeon-platinum-8280", "tpu-v5e", "mi300x"])
-def test_large_embeddings_are_bandwidth_bound_everywhere(hardware: str) -> None:
-    inline = "embedding:lookups=100000,width=256,rows=1000000"
-    (row,) = perfmodel.analyze(inline, hardware).operators
-    assert row["bound"] == "bandwidth"

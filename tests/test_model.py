@@ -115,8 +115,11 @@ def test_rules_of_thumb_of_the_literature(machine: Machine) -> None:
         (row,) = perfmodel.analyze(op.example, machine).operators
         if op.category in ("elementwise", "embedding", "movement"):
             assert row["bound"] != "compute", name
-    lstm = perfmodel.analyze("lstm:steps=64,batch=1,input=1024,hidden=1024", machine)
-    assert lstm.operators[0]["bound"] in ("bandwidth", "overhead")
+    for name in ("rnn", "gru", "lstm"):
+        unit = perfmodel.analyze(f"{name}:steps=64,batch=1,input=1024,hidden=1024", machine)
+        assert unit.operators[0]["bound"] in ("bandwidth", "overhead"), name
+    table = perfmodel.analyze("embedding:lookups=100000,width=256,rows=1000000", machine)
+    assert table.operators[0]["bound"] == "bandwidth"
     conv = perfmodel.analyze("conv2d:n=64,c=512,h=56,w=56,k=512,r=3,s=3,pad=1", machine)
     assert conv.operators[0]["bound"] == "compute"
 

@@ -55,6 +55,11 @@ CASES: dict[str, tuple[str, Callable[..., Any], list[tuple[int, ...]]]] = {
         ),
         [(2, 6, 7, 7), (9, 2, 3, 3)],
     ),
+    "conv_transpose2d": (
+        "conv_transpose2d:n=1,c=4,h=5,w=6,k=3,r=3,s=3,stride=2",
+        lambda x, w: F.conv_transpose2d(x, w, stride=2),
+        [(1, 4, 5, 6), (4, 3, 3, 3)],
+    ),
     "conv1d": (
         "conv1d:n=2,c=3,w=20,k=5,s=4,stride=3",
         lambda x, w: F.conv1d(x, w, stride=3),

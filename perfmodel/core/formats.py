@@ -72,6 +72,7 @@ FORMATS = {
         Format("int32", 32, integer=True, wider=("int64", "fp64")),
         Format("int8", 8, integer=True, wider=_INT8),
         Format("int4", 4, integer=True, wider=("int8", *_INT8)),
+        Format("int2", 2, integer=True, wider=("int4", "int8", *_INT8)),
         Format("bool", 8, integer=True, wider=("int8", "int32")),
     )
 }
