@@ -260,6 +260,30 @@ def test_tables_fit_the_terminal(
         assert "\x1b" not in out
 
 
+def test_numbers_are_never_cut_and_names_keep_their_ends(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["analyze", "bert-base", "-H", "h100-sxm", "--phase", "training"]) == 0
+    out = capsys.readouterr().out
+    assert "\N{HORIZONTAL ELLIPSIS}" not in out
+    rows = [r for r in out.splitlines() if r.startswith("layers.inter")]
+    assert any(r.split()[0].endswith(".grad_weight") for r in rows)
+    assert all(r.split()[-2] in ("compute", "bandwidth", "overhead", "compute*") for r in rows)
+
+
+def test_a_console_without_a_character_shows_another(tmp_path: Path) -> None:
+    file = tmp_path / "net.yaml"
+    file.write_text(
+        "schema: perfmodel/workload@1\nname: net\ntitle: caf\u00e9\nfamily: mlp\nsource: a test\n"
+        "inputs: {x: {shape: [1, 4]}}\nnodes: {fc: {op: affine, units: 2}}\n",
+        encoding="utf-8",
+    )
+    done = _run("show", "workload", str(file), PYTHONIOENCODING="ascii")
+    assert done.returncode == 0
+    assert "title: caf?" in done.stdout
+
+
 def test_colour_is_for_terminals_only() -> None:
     assert "\x1b" not in _run("analyze", "mnist-mlp", "-H", "l4").stdout
 

@@ -6,6 +6,7 @@ Exit codes: 0 ok, 1 a gate tripped, 2 invalid input, 3 not comparable under
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -19,6 +20,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code; errors are one line on stderr."""
     from perfmodel.errors import PerfmodelError
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A console that cannot show a character of a user's name shows '?'.
+            stream.reconfigure(errors="replace")
     try:
         return _run(arguments)
     except PerfmodelError as error:

@@ -35,22 +35,25 @@ def print_analysis(
     columns = [c for c in COLUMNS.values() if c.key not in dropped]
 
     console.print(Text(title(data), style="bold"))
+    texts = [[_printable(c.text(row, total)) for c in columns] for row in rows]
+    widths = [
+        max([len(c.heading), *(len(line[i]) for line in texts)]) for i, c in enumerate(columns)
+    ]
+    # Numbers are never cut: the names give way, in their middle.
+    names = max(console.width - sum(widths[1:]) - len(columns), 12)
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim")
-    for column in columns:
+    for column, width in zip(columns, [min(widths[0], names), *widths[1:]], strict=True):
         table.add_column(
             column.heading,
             justify="right" if column.right else "left",
             no_wrap=True,
-            overflow="ellipsis",
-            min_width=12 if column.key == "name" else len(column.heading),
+            width=width,
         )
-    for row in rows:
-        cells = []
-        for column in columns:
-            cell = Text(_printable(column.text(row, total)))
+    for row, line in zip(rows, texts, strict=True):
+        cells = [Text(_shortened(line[0], names)), *map(Text, line[1:])]
+        for column, cell in zip(columns, cells, strict=True):
             if column.key in ("bound", "limiter"):
                 cell.stylize(_STYLES[row["bound"]])
-            cells.append(cell)
         table.add_row(*cells)
     console.print(table)
     hidden = len(data["operators"]) - len(rows)
@@ -60,10 +63,18 @@ def print_analysis(
         console.print(Text(note, style="dim"))
     console.print()
     for label, text in summary(data):
-        lines = textwrap.wrap(text, max(console.width - 8, 20))
-        console.print(Text(f"{label:7} ", style="bold") + Text(lines[0]))
-        for line in lines[1:]:
-            console.print(Text(" " * 8 + line))
+        first, *others = textwrap.wrap(text, max(console.width - 8, 20))
+        console.print(Text(f"{label:7} ", style="bold") + Text(first))
+        for other in others:
+            console.print(Text(" " * 8 + other))
+
+
+def _shortened(name: str, width: int) -> str:
+    """Cut a name in its middle: its ends tell the block and the layer."""
+    if len(name) <= width:
+        return name
+    head = (width - 2) // 2
+    return name[:head] + ".." + name[len(name) - (width - 2 - head) :]
 
 
 def _printable(text: str) -> str:
