@@ -111,6 +111,12 @@ def test_recomputation_costs_work_and_saves_memory() -> None:
     assert _rows(results["full"], "recompute")
 
 
+@pytest.mark.parametrize("name", ["mixtral-8x7b", "gpt-2", "resnet50", "swin-t"])
+def test_full_recomputation_never_takes_more_memory(name: str) -> None:
+    none, full = (_step(name, recompute=r).totals["memory_by_kind"] for r in ("none", "full"))
+    assert full["activations"] < none["activations"]
+
+
 def test_a_tensor_read_twice_gets_its_gradients_added(tmp_path: Path) -> None:
     file = tmp_path / "net.yaml"
     text = MLP.format(more="").replace("{op: relu}", "{op: add, inputs: [first, first2]}")

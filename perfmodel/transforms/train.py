@@ -53,12 +53,15 @@ def expand_training(graph: Graph, optimizer: str = "adam", recompute: str = "non
     loss = _loss(graph)
     if loss is not None:
         nodes.append(loss)
-    backward = _Backward(nodes, graph, RECOMPUTE[recompute])
+    again = RECOMPUTE[recompute]
+    backward = _Backward(nodes, graph, again)
     backward.run(loss.output.name if loss else graph.outputs[0])
     steps, state = _optimizer_nodes(graph, optimizer)
+    # What is computed again keeps no temporaries the first time.
+    forward = [replace(n, keeps=()) if again(n) else n for n in nodes]
     return replace(
         graph,
-        nodes=(*nodes, *backward.made, *steps),
+        nodes=(*forward, *backward.made, *steps),
         inputs=(*graph.inputs, *(loss.tensors.inputs[1:] if loss else ())),
         outputs=(),
         optimizer_bytes=state + _master_bytes(graph),
@@ -101,7 +104,7 @@ class _Backward:
     def run(self, output: str) -> None:
         """Pass the gradient of ``output`` back to every learned weight."""
         wanted = self._wanted()
-        makers = {t.name: n for n in self.nodes for t in n.tensors.outputs}
+        makers = {t.name: n for n in self.nodes for t in (*n.tensors.outputs, *n.keeps)}
         self._arrived.add(output)
         for node in reversed(self.nodes):
             if not any(t.name in self._arrived for t in node.tensors.outputs):
@@ -161,11 +164,14 @@ class _Backward:
         if tensor.name not in self._clones:
             inputs = tuple(self._recomputed(t, makers) for t in maker.tensors.inputs)
             outputs = tuple(t.named(f"{t.name}.again") for t in maker.tensors.outputs)
+            keeps = tuple(t.named(f"{t.name}.again") for t in maker.keeps)
             tensors = replace(maker.tensors, inputs=inputs, outputs=outputs)
-            clone = replace(maker, name=f"{maker.name}.again", tensors=tensors, role="recompute")
+            clone = replace(
+                maker, name=f"{maker.name}.again", tensors=tensors, keeps=keeps, role="recompute"
+            )
             self.made.append(clone)
-            for before, after in zip(maker.tensors.outputs, outputs, strict=True):
-                self._clones[before.name] = after
+            before = (*maker.tensors.outputs, *maker.keeps)
+            self._clones |= dict(zip((t.name for t in before), (*outputs, *keeps), strict=True))
         return self._clones[tensor.name]
 
 
