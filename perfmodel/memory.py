@@ -15,14 +15,16 @@ from perfmodel.graph import Graph
 
 
 def memory_by_kind(graph: Graph, workspaces: Mapping[str, Dim] | None = None) -> dict[str, Dim]:
-    """Return peak bytes by kind: weights, kv_cache, gradients, optimizer_state, activations.
+    """Return peak bytes by kind.
 
-    The activations' peak includes a node's workspace while it runs.
+    Kinds: weights, kv_cache, gradients, optimizer_state, activations, and the
+    workspace by which a node's temporary memory raises the activations' peak.
     """
     weights = graph.weight_bytes()
     caches = total(
         n.count * c.bytes for n in graph.forward for c in (*n.tensors.caches, *n.tensors.appended)
     )
+    activations = _peak_activations(graph, {})
     training = graph.phase == "training"
     learned = total(count * w.bytes for w, count in graph.stored() if w.role == "weight")
     return {
@@ -30,7 +32,8 @@ def memory_by_kind(graph: Graph, workspaces: Mapping[str, Dim] | None = None) ->
         "kv_cache": caches,
         "gradients": learned if training else 0,
         "optimizer_state": graph.optimizer_bytes,
-        "activations": _peak_activations(graph, workspaces or {}),
+        "activations": activations,
+        "workspace": _peak_activations(graph, workspaces or {}) - activations,
     }
 
 

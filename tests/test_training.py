@@ -139,6 +139,14 @@ def test_tied_weights_are_stepped_once(tmp_path: Path) -> None:
     assert stepped == 2 * 4 * result.totals["parameters"]
 
 
+def test_unfused_attention_needs_workspace_for_its_scores() -> None:
+    inline = "attention:batch=1,q_heads=8,q_len=1024,head_dim=64,algorithm=unfused"
+    memory = perfmodel.analyze(inline, "h100-sxm", dtype="fp16").totals["memory_by_kind"]
+    assert memory["workspace"] == 2 * 8 * 1024 * 1024 * 2
+    flash = perfmodel.analyze(inline.replace("unfused", "flash"), "h100-sxm", dtype="fp16")
+    assert flash.totals["memory_by_kind"]["workspace"] == 0
+
+
 def test_what_does_not_fit_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["analyze", "llama-2-7b", "-H", "l4", "--phase", "training"]
     assert main([*arguments, "--top", "1"]) == 0
