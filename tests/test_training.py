@@ -86,6 +86,12 @@ def test_optimizers_keep_their_state(optimizer: str, tensors: int, tmp_path: Pat
     assert totals["memory_by_kind"]["optimizer_state"] == 4 * tensors * 58
 
 
+def test_adafactor_keeps_rows_and_columns_of_each_weight(tmp_path: Path) -> None:
+    totals = _step(_mlp(tmp_path), optimizer="adafactor").totals
+    kept = (7 + 5) + (1 + 7) + (2 + 7) + (1 + 2)
+    assert totals["memory_by_kind"]["optimizer_state"] == 4 * kept
+
+
 def test_narrow_weights_have_a_master_copy(tmp_path: Path) -> None:
     memory = _step(_mlp(tmp_path), dtype="bf16", optimizer="adam").totals["memory_by_kind"]
     assert memory["weights"] == memory["gradients"] == 2 * 58
@@ -203,6 +209,8 @@ def test_a_step_over_arrays_equals_a_loop() -> None:
 def test_every_optimizer_is_offered() -> None:
     assert {"sgd", "momentum", "adam", "adamw", "lamb", "adafactor"} <= set(optimizer_names())
     graph = perfmodel.load_workload("mnist-mlp").bind(phase="training")
+    for name in ("unet", "gnmt", "lstm-ptb-large"):
+        assert _step(name, optimizer="adafactor").totals["time_s"] > 0
     for optimizer in optimizer_names():
         step = expand_training(graph, optimizer)
         assert [n for n in step.nodes if n.role == "optimizer"]

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from perfmodel.core import Bound, Dim, Gradient, Precision, Tensor, gradient_of
-from perfmodel.core.dims import total
+from perfmodel.core.dims import largest, product, total
 from perfmodel.core.formats import FORMATS
 from perfmodel.errors import InputError, did_you_mean
 from perfmodel.graph import Graph, Node, bind_operator
@@ -189,28 +189,23 @@ def _optimizer_nodes(graph: Graph, optimizer: str) -> tuple[list[Node], Dim]:
             if w.role == "weight" and graph.shared.get(f"{node.name}.{w.name}") not in seen
         ]
         seen |= {str(t) for t in tied}
-        elements = total(w.elements for w in own)
-        if not own:
-            continue
-        sizes = complete_sizes(cls, _optimizer_sizes(cls.sizes, own, elements))
-        op, inputs = cls.from_sizes(sizes, _weights(graph))
-        named = [t.named(f"{node.name}.{optimizer}.{t.name}") for t in inputs]
-        name = f"{node.name}.{optimizer}"
-        step = bind_operator(name, op, named, _weights(graph), node.count)
-        steps.append(replace(step, role="optimizer"))
-        state += [node.count * t.bytes for t in named if t.role == "state"]
+        for piece, given in _pieces(cls.sizes, own).items():
+            op, inputs = cls.from_sizes(complete_sizes(cls, given), _weights(graph))
+            name = ".".join(part for part in (node.name, piece, optimizer) if part)
+            named = [t.named(f"{name}.{t.name}") for t in inputs]
+            step = bind_operator(name, op, named, _weights(graph), node.count)
+            steps.append(replace(step, role="optimizer"))
+            state += [node.count * t.bytes for t in named if t.role == "state"]
     return steps, total(state)
 
 
-def _optimizer_sizes(
-    sizes: Mapping[str, object], weights: Sequence[Tensor], elements: Dim
-) -> dict[str, Dim]:
+def _pieces(sizes: Mapping[str, object], weights: Sequence[Tensor]) -> dict[str, dict[str, Dim]]:
+    """Return what an optimizer steps at once: all weights of a node, or each if it is factored."""
+    there = [w for w in weights if largest(w.elements) > 0]
     if "elements" in sizes:
-        return {"elements": elements}
-    # Factored statistics take the matrix as rows by columns.
-    largest = max(weights, key=lambda w: len(w.shape))
-    rows = largest.shape[0]
-    return {"rows": rows, "cols": elements / rows}
+        return {"": {"elements": total(w.elements for w in there)}} if there else {}
+    # Factored statistics take a weight as rows by columns of its last axis.
+    return {w.name: {"rows": product(w.shape[:-1]), "cols": w.shape[-1]} for w in there}
 
 
 def _weights(graph: Graph) -> Precision:
