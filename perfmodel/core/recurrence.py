@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -66,13 +67,13 @@ class Recurrent(Operator):
     directions: Dim = size(1, doc="1, or 2 for a bidirectional network")
     biases: Dim = size(1, doc="bias vectors a gate: 1, or 2 as cuDNN keeps them")
 
+    @abstractmethod
     def unit_ops(self) -> tuple[Dim, Dim]:
         """Return vector and special operations a hidden unit and step, after the gates' sums."""
-        raise NotImplementedError
 
+    @abstractmethod
     def unit_gradient_ops(self) -> tuple[Dim, Dim]:
         """Return the same for the backward pass, after the sum of what flows into a state."""
-        raise NotImplementedError
 
     def projected(self) -> Dim:
         """Return the width of a projection of the output; 0 for none."""

@@ -136,9 +136,9 @@ class Filters(Operator):
         return made
 
     @classmethod
+    @abstractmethod
     def filters_from_sizes(cls, sizes: Mapping[str, Any]) -> dict[str, Any]:
         """Return the attributes that say how many filters there are."""
-        raise NotImplementedError
 
     @classmethod
     def from_sizes(
