@@ -117,7 +117,9 @@ def summary(data: Mapping[str, Any]) -> list[tuple[str, str]]:
     )
     low, high = format_si(totals["time_low_s"], "s"), format_si(totals["time_high_s"], "s")
     kinds = sorted(totals["memory_by_kind"].items(), key=lambda kind: -kind[1])
-    parts = ", ".join(f"{k.replace('_', ' ')} {format_capacity(v)}" for k, v in kinds if v)
+    parts = ", ".join(
+        f"{k.replace('_', ' ').replace('kv', 'KV')} {format_capacity(v)}" for k, v in kinds if v
+    )
     peak, capacity = totals["peak_memory_bytes"], totals["memory_capacity_bytes"]
     verdict = "fits" if totals["fits"] else "does not fit"
     memory = f"{format_capacity(peak)} at peak of {format_capacity(capacity)}: {verdict} ({parts}"
