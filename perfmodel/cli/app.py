@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -180,8 +180,3 @@ def check(
     from perfmodel.cli.catalogue import run_check
 
     raise typer.Exit(run_check(files))
-
-
-def command_names() -> list[Any]:
-    """Return the names of the commands, for tests and documentation."""
-    return sorted(c.name or c.callback.__name__ for c in app.registered_commands if c.callback)

@@ -247,7 +247,7 @@ def run_check(files: Sequence[str]) -> int:
         except InvalidFileError as error:
             failed += 1
             for problem in error.problems:
-                print(f"error: {InputError.__str__(problem)}", file=sys.stderr)
+                print(f"error: {problem}", file=sys.stderr)
         except PerfmodelError as error:
             failed += 1
             print(f"error: {error}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Convolutions and their gradients as matrix products: the work of several, each grouped."""
+"""Matrix products, batched or grouped, and convolutions as such: the work of several."""
 
 from __future__ import annotations
 

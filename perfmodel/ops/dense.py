@@ -17,11 +17,11 @@ from perfmodel.core import (
     Work,
     WorkBuilder,
     flag,
-    gemm_extra_traffic,
     gradient_of,
     size,
 )
 from perfmodel.core.dims import Dim, product
+from perfmodel.core.gemms import Gemm, gemms_work
 from perfmodel.errors import InputError
 
 
@@ -64,7 +64,7 @@ class Matmul(Operator):
         batch = product(a.shape[:-2])
         if len(b.shape) == 2:
             m, batch = m * batch, 1
-        return gemm_work(WorkBuilder().read(a, b).write(t.y), a, b, t.y, batch, m, n, k)
+        return gemms_work(WorkBuilder().read(a, b).write(t.y), [Gemm(a, b, t.y, m, n, k, batch)])
 
     def gradients(self, t: Bound) -> list[Gradient]:
         # da = dy b^T, db = a^T dy; a shared b sums over the batch as well.
@@ -74,8 +74,8 @@ class Matmul(Operator):
         batch = product(a.shape[:-2])
         if len(b.shape) == 2:
             m, batch = m * batch, 1
-        to_a = gemm_work(WorkBuilder().read(dy, b).write(da), dy, b, da, batch, m, k, n)
-        to_b = gemm_work(WorkBuilder().read(a, dy).write(db), a, dy, db, batch, k, n, m)
+        to_a = gemms_work(WorkBuilder().read(dy, b).write(da), [Gemm(dy, b, da, m, k, n, batch)])
+        to_b = gemms_work(WorkBuilder().read(a, dy).write(db), [Gemm(a, dy, db, k, n, m, batch)])
         return [Gradient("a", (a,), (b,), to_a), Gradient("b", (b,), (a,), to_b)]
 
     @classmethod
@@ -127,15 +127,15 @@ class Affine(Operator):
         builder = WorkBuilder().read(x, *t.weights).write(t.y)
         if self.bias:
             builder.count("vector", x.dtype, m * n)
-        return gemm_work(builder, x, weight, t.y, 1, m, n, k)
+        return gemms_work(builder, [Gemm(x, weight, t.y, m, n, k)])
 
     def gradients(self, t: Bound) -> list[Gradient]:
         # dx = dy W, dW = dy^T x, db = sum of dy over the samples.
         x, weight, dy = t.x, t.weight("weight"), gradient_of(t.y)
         dx, dw = gradient_of(x), gradient_of(weight)
         m, k, n = product(x.shape[:-1]), x.shape[-1], self.units
-        to_x = gemm_work(WorkBuilder().read(dy, weight).write(dx), dy, weight, dx, 1, m, k, n)
-        to_w = gemm_work(WorkBuilder().read(dy, x).write(dw), dy, x, dw, 1, n, k, m)
+        to_x = gemms_work(WorkBuilder().read(dy, weight).write(dx), [Gemm(dy, weight, dx, m, k, n)])
+        to_w = gemms_work(WorkBuilder().read(dy, x).write(dw), [Gemm(dy, x, dw, n, k, m)])
         made = [Gradient("input", (x,), (weight,), to_x), Gradient("weight", (weight,), (x,), to_w)]
         if self.bias:
             bias = t.weight("bias")
@@ -150,24 +150,3 @@ class Affine(Operator):
     ) -> tuple[Operator, list[Tensor]]:
         x = Tensor((sizes["m"], sizes["k"]), precision.activation, name="x")
         return cls(units=sizes["n"], bias=sizes["bias"]), [x]
-
-
-def gemm_work(
-    builder: WorkBuilder,
-    a: Tensor,
-    b: Tensor,
-    c: Tensor,
-    batch: Dim,
-    m: Dim,
-    n: Dim,
-    k: Dim,
-) -> Work:
-    """Add ``batch`` products c[m,n] = a[m,k] b[k,n] to ``builder`` and return the Work."""
-    macs = batch * m * n * k
-    builder.count("matrix", a.dtype, 2 * macs)
-    per = (a.bytes / batch, b.bytes / batch, c.bytes / batch)
-
-    def extra(capacity: Dim) -> Dim:
-        return batch * gemm_extra_traffic(m, n, k, *per, capacity)
-
-    return builder.build(macs=macs, extra_traffic=extra)
