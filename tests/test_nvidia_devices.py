@@ -9,7 +9,7 @@ import perfmodel
 TERA, GIGA = 1e12, 1e9
 MIB = 2.0**20
 
-# Format, its dense matrix peak, DRAM bandwidth, DRAM capacity, multiprocessors, L2, boost MHz, watts.
+# Format, dense matrix peak, DRAM bandwidth and capacity, multiprocessors, L2, boost MHz, watts.
 HEADLINES = {
     # Tesla P4 data sheet: 5.5 TeraFLOPS, 8 GB, 192 GB/s; no tensor cores
     "p4": ("fp32", 5.5 * TERA, 192 * GIGA, 8 * GIGA, 20, 2 * MIB, 1063, 75),
@@ -79,7 +79,7 @@ def test_headline_figures_are_nvidias(name):
     assert machine.tdp == watts
 
 
-@pytest.mark.parametrize("one, other", TWINS)
+@pytest.mark.parametrize(("one", "other"), TWINS)
 def test_variants_that_differ_in_memory_only_compute_alike(one, other):
     first, second = perfmodel.load_hardware(one), perfmodel.load_hardware(other)
     assert first.engines == second.engines
@@ -88,7 +88,7 @@ def test_variants_that_differ_in_memory_only_compute_alike(one, other):
         assert level(first, name) == level(second, name)
 
 
-@pytest.mark.parametrize("one, other", SCALED)
+@pytest.mark.parametrize(("one", "other"), SCALED)
 def test_a_smaller_part_does_as_much_per_unit_and_cycle(one, other):
     first, second = perfmodel.load_hardware(one), perfmodel.load_hardware(other)
     for whole, part in zip(first.engines, second.engines, strict=True):
