@@ -38,6 +38,7 @@ class GlobalPool2d(Operator):
     """Base of pooling over the whole image: ``x[N,C,H,W] -> y[N,C,1,1]``."""
 
     category = "reduction"
+    input_sizes = ("n", "c", "h", "w")
     sizes = {**_NCHW, "layout": "nchw"}
     small = (
         {"n": 1, "c": 2, "h": 3, "w": 3},
@@ -66,13 +67,6 @@ class GlobalPool2d(Operator):
         operations = t.x.elements - t.y.elements if self.largest else t.y.elements
         builder.count("vector", dy.dtype, operations)
         return [Gradient("input", (t.x,), saved, builder.build())]
-
-    @classmethod
-    def from_sizes(
-        cls, sizes: Mapping[str, Any], precision: Precision
-    ) -> tuple[Operator, list[Tensor]]:
-        shape = in_layout(sizes["n"], sizes["c"], (sizes["h"], sizes["w"]), sizes["layout"])
-        return cls(layout=sizes["layout"]), [Tensor(shape, precision.activation, name="x")]
 
 
 @dataclass(frozen=True)
@@ -116,6 +110,7 @@ class AdaptivePool2d(Operator):
     """
 
     category = "reduction"
+    input_sizes = ("n", "c", "h", "w")
     sizes = {**_NCHW, "p": REQUIRED, "q": "p"}
     small = (
         {"n": 1, "c": 2, "h": 4, "w": 6, "p": 2},
@@ -140,8 +135,8 @@ class AdaptivePool2d(Operator):
     def from_sizes(
         cls, sizes: Mapping[str, Any], precision: Precision
     ) -> tuple[Operator, list[Tensor]]:
-        x = Tensor(tuple(sizes[d] for d in "nchw"), precision.activation, name="x")
-        return cls(bins=(sizes["p"], sizes["q"])), [x]
+        image = [sizes[name] for name in cls.input_sizes]
+        return cls.with_input(image, sizes, precision, bins=(sizes["p"], sizes["q"]))
 
 
 @dataclass(frozen=True)
@@ -204,6 +199,7 @@ class SpatialPyramidPool2d(Operator):
 
     name = "spatial_pyramid_pool2d"
     category = "reduction"
+    input_sizes = ("n", "c", "h", "w")
     sizes = _NCHW
     example = "spatial_pyramid_pool2d:n=32,c=256,h=13,w=13"
     small = (
@@ -241,9 +237,3 @@ class SpatialPyramidPool2d(Operator):
         builder = WorkBuilder().read(dy, t.x).write(gradient_of(t.x))
         builder.count("vector", dy.dtype, self._taps(t))
         return [Gradient("input", (t.x,), (t.x,), self._launched(t, builder))]
-
-    @classmethod
-    def from_sizes(
-        cls, sizes: Mapping[str, Any], precision: Precision
-    ) -> tuple[Operator, list[Tensor]]:
-        return cls(), [Tensor(tuple(sizes[d] for d in "nchw"), precision.activation, name="x")]

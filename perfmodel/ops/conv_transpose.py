@@ -134,17 +134,15 @@ class ConvTranspose(Operator):
     def from_sizes(
         cls, sizes: Mapping[str, Any], precision: Precision
     ) -> tuple[Operator, list[Tensor]]:
-        image = [sizes[axis] for axis in _IMAGE[-cls.rank :]]
-        shape = in_layout(sizes["n"], sizes["c"], image, sizes["layout"])
-        same_name = ("stride", "dilation", "groups", "bias", "layout", "filter_layout")
-        op = cls(
+        return cls.with_input(
+            [sizes[axis] for axis in ("n", "c", *_IMAGE[-cls.rank :])],
+            sizes,
+            precision,
             out_channels=sizes["k"],
             kernel=tuple(sizes[axis] for axis in _TAPS[-cls.rank :]),
             padding=sizes["pad"],
             output_padding=sizes["output_pad"],
-            **{name: sizes[name] for name in same_name},
         )
-        return op, [Tensor(shape, precision.activation, name="x")]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -137,11 +137,11 @@ class DepthwiseSeparableConv2d(Operator):
     def from_sizes(
         cls, sizes: Mapping[str, Any], precision: Precision
     ) -> tuple[Operator, list[Tensor]]:
-        op = cls(
+        return cls.with_input(
+            [sizes[axis] for axis in "nchw"],
+            sizes,
+            precision,
             out_channels=sizes["k"],
             kernel=(sizes["r"], sizes["s"]),
-            stride=sizes["stride"],
             padding=sizes["pad"],
-            dilation=sizes["dilation"],
         )
-        return op, [Tensor(tuple(sizes[d] for d in "nchw"), precision.activation, name="x")]

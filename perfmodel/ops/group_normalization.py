@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from perfmodel.core import (
     REQUIRED,
@@ -44,6 +43,7 @@ class SampleNorm(Operator):
     """
 
     category = "normalization"
+    input_sizes = ("n", "c", "h", "w")
 
     affine: bool = flag(True, doc="learned gamma and beta, one a channel")
 
@@ -118,13 +118,6 @@ class GroupNorm(SampleNorm):
     def groups_of(self, channels: Dim) -> Dim:
         return self.groups
 
-    @classmethod
-    def from_sizes(
-        cls, sizes: Mapping[str, Any], precision: Precision
-    ) -> tuple[Operator, list[Tensor]]:
-        x = Tensor(tuple(sizes[d] for d in "nchw"), precision.activation, name="x")
-        return cls(groups=sizes["groups"], affine=sizes["affine"]), [x]
-
 
 @dataclass(frozen=True)
 class InstanceNorm(SampleNorm):
@@ -147,13 +140,6 @@ class InstanceNorm(SampleNorm):
     def groups_of(self, channels: Dim) -> Dim:
         return channels
 
-    @classmethod
-    def from_sizes(
-        cls, sizes: Mapping[str, Any], precision: Precision
-    ) -> tuple[Operator, list[Tensor]]:
-        x = Tensor(tuple(sizes[d] for d in "nchw"), precision.activation, name="x")
-        return cls(affine=sizes["affine"]), [x]
-
 
 @dataclass(frozen=True)
 class LocalResponseNorm(Operator):
@@ -173,6 +159,7 @@ class LocalResponseNorm(Operator):
 
     name = "local_response_norm"
     category = "normalization"
+    input_sizes = ("n", "c", "h", "w")
     sizes = {**_NCHW, "size": 5}
     example = "local_response_norm:n=32,c=96,h=55,w=55"
     small = (
@@ -202,10 +189,3 @@ class LocalResponseNorm(Operator):
         builder.count("vector", dy.dtype, x.elements * (2 * self.size + 6))
         builder.count("special", dy.dtype, 2 * x.elements)
         return [Gradient("input", (x,), (x,), builder.build())]
-
-    @classmethod
-    def from_sizes(
-        cls, sizes: Mapping[str, Any], precision: Precision
-    ) -> tuple[Operator, list[Tensor]]:
-        x = Tensor(tuple(sizes[d] for d in "nchw"), precision.activation, name="x")
-        return cls(size=sizes["size"]), [x]

@@ -98,16 +98,9 @@ class Pool(Operator):
     def from_sizes(
         cls, sizes: Mapping[str, Any], precision: Precision
     ) -> tuple[Operator, list[Tensor]]:
-        image = [sizes[axis] for axis in _IMAGE[-cls.rank :]]
-        shape = in_layout(sizes["n"], sizes["c"], image, sizes["layout"])
-        op = cls(
-            kernel=tuple(sizes[axis] for axis in _TAPS[-cls.rank :]),
-            stride=sizes["stride"],
-            padding=sizes["pad"],
-            ceil_mode=sizes["ceil_mode"],
-            layout=sizes["layout"],
-        )
-        return op, [Tensor(shape, precision.activation, name="x")]
+        shape = [sizes[axis] for axis in ("n", "c", *_IMAGE[-cls.rank :])]
+        kernel = tuple(sizes[axis] for axis in _TAPS[-cls.rank :])
+        return cls.with_input(shape, sizes, precision, kernel=kernel, padding=sizes["pad"])
 
 
 _SMALL_1D = (

@@ -34,6 +34,7 @@ class RowReduction(Operator):
 
     category = "reduction"
     sizes = {"rows": REQUIRED, "cols": REQUIRED}
+    input_sizes = ("rows", "cols")
     small: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {"rows": 1, "cols": 4},
         {"rows": 3, "cols": 7},
@@ -45,12 +46,6 @@ class RowReduction(Operator):
         if not x.shape:
             raise InputError(f"{self.name} expects x[..., C], found a scalar")
         return Inferred((x.like(*x.shape),))
-
-    @classmethod
-    def from_sizes(
-        cls, sizes: Mapping[str, Any], precision: Precision
-    ) -> tuple[Operator, list[Tensor]]:
-        return cls(), [Tensor((sizes["rows"], sizes["cols"]), precision.activation, name="x")]
 
 
 @dataclass(frozen=True)
@@ -106,13 +101,6 @@ class Softmax(RowReduction):
         builder.count("vector", t.x.dtype, rows * (4 * cols - 1))
         work = _reread(builder, dy.bytes + t.y.bytes, rows, 1)
         return [Gradient("input", (t.x,), (t.y,), work)]
-
-    @classmethod
-    def from_sizes(
-        cls, sizes: Mapping[str, Any], precision: Precision
-    ) -> tuple[Operator, list[Tensor]]:
-        x = Tensor((sizes["rows"], sizes["cols"]), precision.activation, name="x")
-        return cls(algorithm=sizes["algorithm"]), [x]
 
 
 @dataclass(frozen=True)
@@ -192,13 +180,6 @@ class KWinnersTakeAll(RowReduction):
         builder = WorkBuilder().read(gradient_of(t.y), t.y).write(gradient_of(t.x))
         builder.count("vector", t.x.dtype, 2 * t.x.elements)
         return [Gradient("input", (t.x,), (t.y,), builder.build())]
-
-    @classmethod
-    def from_sizes(
-        cls, sizes: Mapping[str, Any], precision: Precision
-    ) -> tuple[Operator, list[Tensor]]:
-        x = Tensor((sizes["rows"], sizes["cols"]), precision.activation, name="x")
-        return cls(k=sizes["k"]), [x]
 
 
 def _reread(builder: WorkBuilder, bytes: Dim, rows: Dim, times: int) -> Work:

@@ -31,7 +31,7 @@ STATE_BYTES = 4
 
 @dataclass(frozen=True)
 class SsdScan(Operator):
-    """Scan of a state-space layer with a scalar decay a head (Mamba-2, SSD).
+    """Scan of a state-space layer with one decay a head (Mamba-2): ``x, delta, b, c -> y``.
 
     ``x[B,T,H P], delta[B,T,H], b, c[B,T,G N] -> y[B,T,H P]``, ``decay, skip[H]``;
     a group's b and c serve H/G heads. For each head, with a state h[P,N]:
