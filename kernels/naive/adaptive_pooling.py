@@ -20,15 +20,18 @@ def global_max_pool2d(x: Array, *, weights: Weights, layout: str = "nchw") -> Ar
     return windows.in_layout(_maxima(windows.channels_first(x, layout), (1, 1)), layout)
 
 
-def adaptive_avg_pool2d(x: Array, *, weights: Weights, bins: Any) -> Array:
-    return _averages(x, bins)
+def adaptive_avg_pool2d(x: Array, *, weights: Weights, bins: Any, layout: str = "nchw") -> Array:
+    return windows.in_layout(_averages(windows.channels_first(x, layout), bins), layout)
 
 
-def adaptive_max_pool2d(x: Array, *, weights: Weights, bins: Any) -> Array:
-    return _maxima(x, bins)
+def adaptive_max_pool2d(x: Array, *, weights: Weights, bins: Any, layout: str = "nchw") -> Array:
+    return windows.in_layout(_maxima(windows.channels_first(x, layout), bins), layout)
 
 
-def spatial_pyramid_pool2d(x: Array, *, weights: Weights, levels: Any) -> Array:
+def spatial_pyramid_pool2d(
+    x: Array, *, weights: Weights, levels: Any, layout: str = "nchw"
+) -> Array:
+    x = windows.channels_first(x, layout)
     made = [_maxima(x, level).reshape(x.shape[0], -1) for level in levels]
     return np.concatenate(made, axis=1)
 
@@ -86,28 +89,31 @@ def global_max_pool2d_grad(
 
 
 def adaptive_avg_pool2d_grad(
-    part: str, dy: Array, x: Array, *, weights: Weights, **sizes: Any
+    part: str, dy: Array, x: Array, *, weights: Weights, layout: str, **sizes: Any
 ) -> Gradients:
+    dy, x = windows.channels_first(dy, layout), windows.channels_first(x, layout)
     dx = np.full_like(x, 0.0)
     for at in np.ndindex(dy.shape):
         places = _places(x, dy.shape[2:], at)
         share = dy[at] * (1.0 / len(places))
         for place in places:
             dx[place] = dx[place] + share
-    return {"input 0": dx}
+    return {"input 0": windows.in_layout(dx, layout)}
 
 
 def adaptive_max_pool2d_grad(
-    part: str, dy: Array, x: Array, *, weights: Weights, **sizes: Any
+    part: str, dy: Array, x: Array, *, weights: Weights, layout: str, **sizes: Any
 ) -> Gradients:
+    dy, x = windows.channels_first(dy, layout), windows.channels_first(x, layout)
     dx = np.full_like(x, 0.0)
     _add_to_largest(dx, x, dy)
-    return {"input 0": dx}
+    return {"input 0": windows.in_layout(dx, layout)}
 
 
 def spatial_pyramid_pool2d_grad(
-    part: str, dy: Array, x: Array, *, output: Array, weights: Weights, levels: Any
+    part: str, dy: Array, x: Array, *, output: Array, weights: Weights, levels: Any, layout: str
 ) -> Gradients:
+    x = windows.channels_first(x, layout)
     dx = np.full_like(x, 0.0)
     N, C = x.shape[:2]
     start = 0
@@ -115,7 +121,7 @@ def spatial_pyramid_pool2d_grad(
         end = start + C * level * level
         _add_to_largest(dx, x, dy[:, start:end].reshape(N, C, level, level))
         start = end
-    return {"input 0": dx}
+    return {"input 0": windows.in_layout(dx, layout)}
 
 
 def _add_to_largest(dx: Array, x: Array, dy: Array) -> None:

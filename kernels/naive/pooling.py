@@ -161,22 +161,26 @@ def _avg_pool_grad(dy: Array, x: Array, *, output: Array, layout: str, **more: A
     return {"input 0": windows.in_layout(slid.inside(dx), layout)}
 
 
-def stochastic_pool2d(x: Array, random: Array, *, weights: Weights, **window: Any) -> Array:
-    slid = _Windows(x, 0.0, **window)
+def stochastic_pool2d(
+    x: Array, random: Array, *, weights: Weights, layout: str = "nchw", **window: Any
+) -> Array:
+    slid = _Windows(windows.channels_first(x, layout), 0.0, **window)
+    random = windows.channels_first(random, layout)
     y = np.empty(slid.outputs, dtype=x.dtype)
     for at, places in slid:
         y[at] = slid.x[places[_drawn([slid.x[p] for p in places], random[at])]]
-    return y
+    return windows.in_layout(y, layout)
 
 
 def stochastic_pool2d_kept(
-    x: Array, random: Array, *, weights: Weights, **window: Any
+    x: Array, random: Array, *, weights: Weights, layout: str = "nchw", **window: Any
 ) -> Gradients:
-    slid = _Windows(x, 0.0, **window)
+    slid = _Windows(windows.channels_first(x, layout), 0.0, **window)
+    random = windows.channels_first(random, layout)
     drawn = np.empty(slid.outputs, dtype=int)
     for at, places in slid:
         drawn[at] = _drawn([slid.x[p] for p in places], random[at])
-    return {"drawn": drawn}
+    return {"drawn": windows.in_layout(drawn, layout)}
 
 
 def _drawn(values: list[Number], random: Number) -> int:
@@ -204,21 +208,26 @@ def stochastic_pool2d_grad(
     output: Array,
     weights: Weights,
     kept: Weights,
+    layout: str = "nchw",
     **window: Any,
 ) -> Gradients:
-    slid = _Windows(x, 0.0, **window)
+    slid = _Windows(windows.channels_first(x, layout), 0.0, **window)
+    dy, drawn = (windows.channels_first(t, layout) for t in (dy, kept["drawn"]))
     dx = np.full_like(slid.x, 0.0)
     for at, places in slid:
-        place = places[kept["drawn"][at]]
+        place = places[drawn[at]]
         dx[place] = dx[place] + dy[at]
-    return {"input 0": slid.inside(dx)}
+    return {"input 0": windows.in_layout(slid.inside(dx), layout)}
 
 
-def max_unpool2d(x: Array, indices: Array, *, weights: Weights, size: Any) -> Array:
+def max_unpool2d(
+    x: Array, indices: Array, *, weights: Weights, size: Any, layout: str = "nchw"
+) -> Array:
+    x, indices = (windows.channels_first(t, layout) for t in (x, indices))
     y = np.full((*x.shape[:2], *windows.per_axis(size)), 0.0, dtype=x.dtype)
     for at in np.ndindex(x.shape):
         y.flat[indices[at]] = x[at]
-    return y
+    return windows.in_layout(y, layout)
 
 
 def max_unpool2d_grad(
@@ -230,8 +239,10 @@ def max_unpool2d_grad(
     output: Array,
     weights: Weights,
     size: Any,
+    layout: str = "nchw",
 ) -> Gradients:
+    dy, x, indices = (windows.channels_first(t, layout) for t in (dy, x, indices))
     dx = np.empty_like(x)
     for at in np.ndindex(x.shape):
         dx[at] = dy.flat[indices[at]]
-    return {"input 0": dx}
+    return {"input 0": windows.in_layout(dx, layout)}

@@ -33,6 +33,10 @@ from perfmodel.core.dims import product, total
 _NCHW = {"n": REQUIRED, "c": REQUIRED, "h": REQUIRED, "w": REQUIRED}
 
 
+def _axes(layout: str) -> str:
+    return "x[N,H,W,C]" if layout == "nhwc" else "x[N,C,H,W]"
+
+
 @dataclass(frozen=True)
 class GlobalPool2d(Operator):
     """Base of pooling over the whole image: ``x[N,C,H,W] -> y[N,C,1,1]``."""
@@ -51,7 +55,7 @@ class GlobalPool2d(Operator):
 
     def infer(self, inputs: Sequence[Tensor], precision: Precision) -> Inferred:
         (x,) = inputs
-        self.need_rank(x, 4, "x[N,C,H,W]" if self.layout == "nchw" else "x[N,H,W,C]")
+        self.need_rank(x, 4, _axes(self.layout))
         n, c, _ = split_layout(x.shape, self.layout)
         return Inferred((x.like(*in_layout(n, c, (1, 1), self.layout)),))
 
@@ -111,23 +115,26 @@ class AdaptivePool2d(Operator):
 
     category = "reduction"
     input_sizes = ("n", "c", "h", "w")
-    sizes = {**_NCHW, "p": REQUIRED, "q": "p"}
+    sizes = {**_NCHW, "p": REQUIRED, "q": "p", "layout": "nchw"}
     small = (
         {"n": 1, "c": 2, "h": 4, "w": 6, "p": 2},
         {"n": 2, "c": 1, "h": 7, "w": 5, "p": 3, "q": 2},
         {"n": 1, "c": 3, "h": 3, "w": 5, "p": 4, "q": 3},
+        {"n": 2, "c": 3, "h": 5, "w": 2, "p": 2, "q": 2, "layout": "nhwc"},
     )
 
     bins: Any = pair(doc="number of outputs along each axis, P and Q")
+    layout: str = choice("nchw", LAYOUTS, doc="activations with channels first or last")
 
     def infer(self, inputs: Sequence[Tensor], precision: Precision) -> Inferred:
         (x,) = inputs
-        self.need_rank(x, 4, "x[N,C,H,W]")
-        return Inferred((x.like(x.shape[0], x.shape[1], *both(self.bins)),))
+        self.need_rank(x, 4, _axes(self.layout))
+        n, c, _ = split_layout(x.shape, self.layout)
+        return Inferred((x.like(*in_layout(n, c, both(self.bins), self.layout)),))
 
     def _taps(self, t: Bound) -> Dim:
         """Return the values that all windows hold, a value of several counted in each."""
-        n, c, h, w = t.x.shape
+        n, c, (h, w) = split_layout(t.x.shape, self.layout)
         p, q = both(self.bins)
         return n * c * adaptive_taps(h, p) * adaptive_taps(w, q)
 
@@ -200,23 +207,26 @@ class SpatialPyramidPool2d(Operator):
     name = "spatial_pyramid_pool2d"
     category = "reduction"
     input_sizes = ("n", "c", "h", "w")
-    sizes = _NCHW
+    sizes = {**_NCHW, "layout": "nchw"}
     example = "spatial_pyramid_pool2d:n=32,c=256,h=13,w=13"
     small = (
         {"n": 1, "c": 2, "h": 4, "w": 6},
         {"n": 2, "c": 1, "h": 7, "w": 5},
         {"n": 1, "c": 3, "h": 3, "w": 9},
+        {"n": 2, "c": 3, "h": 2, "w": 5, "layout": "nhwc"},
     )
 
     levels: Any = size_list((4, 2, 1), doc="bins along each axis, a pooling each", least=1)
+    layout: str = choice("nchw", LAYOUTS, doc="activations with channels first or last")
 
     def infer(self, inputs: Sequence[Tensor], precision: Precision) -> Inferred:
         (x,) = inputs
-        self.need_rank(x, 4, "x[N,C,H,W]")
-        return Inferred((x.like(x.shape[0], x.shape[1] * total(n * n for n in self.levels)),))
+        self.need_rank(x, 4, _axes(self.layout))
+        n, c, _ = split_layout(x.shape, self.layout)
+        return Inferred((x.like(n, c * total(bins * bins for bins in self.levels)),))
 
     def _taps(self, t: Bound) -> Dim:
-        n, c, *image = t.x.shape
+        n, c, image = split_layout(t.x.shape, self.layout)
         return total(
             n * c * product(adaptive_taps(extent, bins) for extent in image) for bins in self.levels
         )

@@ -206,11 +206,11 @@ class BatchRenorm(ChannelNorm):
     """
 
     name = "batch_renorm"
-    sizes = {"n": REQUIRED, "c": REQUIRED, "h": 1, "w": 1}
+    sizes = {"n": REQUIRED, "c": REQUIRED, "h": 1, "w": 1, "layout": "nchw"}
     example = "batch_renorm:n=32,c=256,h=56,w=56"
     small = (
         {"n": 1, "c": 2, "h": 3, "w": 3},
-        {"n": 2, "c": 3, "h": 1, "w": 5},
+        {"n": 2, "c": 3, "h": 1, "w": 5, "layout": "nhwc"},
         {"n": 3, "c": 1},
     )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from perfmodel.core import (
+    LAYOUTS,
     REQUIRED,
     Bound,
     Gradient,
@@ -17,9 +18,12 @@ from perfmodel.core import (
     Work,
     WorkBuilder,
     both,
+    choice,
     gradient_of,
+    in_layout,
     pads,
     pair,
+    split_layout,
     window_outputs,
 )
 
@@ -52,28 +56,33 @@ class StochasticPool2d(Operator):
         "s": REQUIRED,
         "stride": "r",
         "pad": 0,
+        "layout": "nchw",
     }
     example = "stochastic_pool2d:n=32,c=64,h=56,w=56,r=3,s=3,stride=2"
     small = (
         {"n": 1, "c": 2, "h": 4, "w": 6, "r": 2, "s": 2},
         {"n": 2, "c": 1, "h": 7, "w": 9, "r": 3, "s": 2, "stride": 3},
         {"n": 1, "c": 3, "h": 5, "w": 5, "r": 3, "s": 3, "stride": 2, "pad": 1},
+        {"n": 2, "c": 3, "h": 3, "w": 5, "r": 2, "s": 3, "layout": "nhwc"},
     )
 
     kernel: Any = pair(doc="window height and width, R and S")
     stride: Any = pair(1, doc="step between windows")
     padding: Any = pads(0, doc="zeros added at each border, which are never drawn")
+    layout: str = choice("nchw", LAYOUTS, doc="activations with channels first or last")
 
     def infer(self, inputs: Sequence[Tensor], precision: Precision) -> Inferred:
         x, random = inputs
-        self.need_rank(x, 4, "x[N,C,H,W]")
-        self.need_rank(random, 4, "random[N,C,P,Q]")
-        n, c, h, w = x.shape
-        p, q = window_outputs(self.name, (h, w), self.kernel, self.stride, self.padding)
-        for found, expected in zip(random.shape, (n, c, p, q), strict=True):
-            self.need_same(found, expected, "random[N,C,P,Q] against the windows of x")
-        drawn = Tensor((n, c, p, q), "int32", "index", "drawn")
-        return Inferred((x.like(n, c, p, q),), kept=(drawn,))
+        last = self.layout == "nhwc"
+        self.need_rank(x, 4, "x[N,H,W,C]" if last else "x[N,C,H,W]")
+        self.need_rank(random, 4, "random[N,P,Q,C]" if last else "random[N,C,P,Q]")
+        n, c, image = split_layout(x.shape, self.layout)
+        positions = window_outputs(self.name, image, self.kernel, self.stride, self.padding)
+        shape = in_layout(n, c, positions, self.layout)
+        for found, expected in zip(random.shape, shape, strict=True):
+            self.need_same(found, expected, "random against the windows of x")
+        drawn = Tensor(shape, "int32", "index", "drawn")
+        return Inferred((x.like(*shape),), kept=(drawn,))
 
     def work(self, t: Bound) -> Work:
         r, s = both(self.kernel)
@@ -92,18 +101,22 @@ class StochasticPool2d(Operator):
     def from_sizes(
         cls, sizes: Mapping[str, Any], precision: Precision
     ) -> tuple[Operator, list[Tensor]]:
-        n, c, h, w = (sizes[d] for d in "nchw")
-        op = cls(kernel=(sizes["r"], sizes["s"]), stride=sizes["stride"], padding=sizes["pad"])
-        outputs = window_outputs(cls.name, (h, w), op.kernel, op.stride, op.padding)
-        x = Tensor((n, c, h, w), precision.activation, name="x")
-        return op, [x, Tensor((n, c, *outputs), "int32", "index", "random")]
+        n, c, *image = (sizes[d] for d in "nchw")
+        kernel, layout = (sizes["r"], sizes["s"]), sizes["layout"]
+        windows = window_outputs(cls.name, image, kernel, sizes["stride"], sizes["pad"])
+        random = Tensor(in_layout(n, c, windows, layout), "int32", "index", "random")
+        op, inputs = cls.with_input(
+            (n, c, *image), sizes, precision, kernel=kernel, padding=sizes["pad"]
+        )
+        return op, [*inputs, random]
 
 
 @dataclass(frozen=True)
 class MaxUnpool2d(Operator):
     """Max unpooling: ``x[N,C,P,Q], indices[N,C,P,Q] -> y[N,C,H,W]``.
 
-    ``y = 0`` but for ``y[indices] = x``, indices counted through the whole of y.
+    ``y = 0`` but for ``y[indices] = x``, indices counted through the whole of y,
+    channel by channel in either layout.
     Computes nothing: reads x and the indices, writes all of y; backward gathers
     dy at the indices.
     Source: Zeiler, Taylor and Fergus, "Adaptive deconvolutional networks", ICCV
@@ -113,23 +126,28 @@ class MaxUnpool2d(Operator):
     name = "max_unpool2d"
     category = "movement"
     arity = 2
-    sizes = {"n": REQUIRED, "c": REQUIRED, "p": REQUIRED, "q": REQUIRED, "r": 2, "s": "r"}
+    sizes = {"n": REQUIRED, "c": REQUIRED, "p": REQUIRED, "q": REQUIRED, "r": 2, "s": "r",
+             "layout": "nchw"}  # fmt: skip
     example = "max_unpool2d:n=32,c=64,p=56,q=56"
     small = (
         {"n": 1, "c": 2, "p": 2, "q": 3},
         {"n": 2, "c": 1, "p": 1, "q": 3, "r": 3, "s": 1},
         {"n": 1, "c": 3, "p": 2, "q": 1, "r": 2, "s": 3},
+        {"n": 2, "c": 3, "p": 1, "q": 2, "layout": "nhwc"},
     )
 
     size: Any = pair(doc="size of the output, H and W")
+    layout: str = choice("nchw", LAYOUTS, doc="activations with channels first or last")
 
     def infer(self, inputs: Sequence[Tensor], precision: Precision) -> Inferred:
         x, indices = inputs
-        self.need_rank(x, 4, "x[N,C,P,Q]")
-        self.need_rank(indices, 4, "indices[N,C,P,Q]")
+        last = self.layout == "nhwc"
+        self.need_rank(x, 4, "x[N,P,Q,C]" if last else "x[N,C,P,Q]")
+        self.need_rank(indices, 4, "indices[N,P,Q,C]" if last else "indices[N,C,P,Q]")
         for found, expected in zip(indices.shape, x.shape, strict=True):
             self.need_same(found, expected, "indices against x")
-        return Inferred((x.like(x.shape[0], x.shape[1], *both(self.size)),))
+        n, c, _ = split_layout(x.shape, self.layout)
+        return Inferred((x.like(*in_layout(n, c, both(self.size), self.layout)),))
 
     def work(self, t: Bound) -> Work:
         return WorkBuilder().read(*t.inputs).write(t.y).build()
@@ -144,7 +162,7 @@ class MaxUnpool2d(Operator):
     def from_sizes(
         cls, sizes: Mapping[str, Any], precision: Precision
     ) -> tuple[Operator, list[Tensor]]:
-        shape = tuple(sizes[d] for d in "ncpq")
-        op = cls(size=(sizes["p"] * sizes["r"], sizes["q"] * sizes["s"]))
-        index = Tensor(shape, precision.of("index"), "index", "indices")
-        return op, [Tensor(shape, precision.activation, name="x"), index]
+        made = (sizes["p"] * sizes["r"], sizes["q"] * sizes["s"])
+        shape = [sizes[d] for d in "ncpq"]
+        op, (x,) = cls.with_input(shape, sizes, precision, size=made)
+        return op, [x, Tensor(x.shape, precision.of("index"), "index", "indices")]
