@@ -96,4 +96,4 @@ CASES: dict[str, Any] = {
 }  # fmt: skip
 
 #: their second inputs are random bits and places
-APART = {"stochastic_pool2d", "max_unpool2d"}
+APART = {f"{name}{rank}d" for name in ("stochastic_pool", "max_unpool") for rank in (1, 2, 3)}
