@@ -19,8 +19,8 @@ from perfmodel.readers.inline import parse_inline
 
 MACHINES = {n: perfmodel.load_hardware(n) for n in builtin_names("hardware")}
 
-#: sizes that make the output, and so the work, smaller
-SHRINKING = {"stride", "dilation", "groups", "r", "s", "window", "directions"}
+#: sizes that make the output, and so the work, smaller, or that divide the same work
+SHRINKING = {"stride", "dilation", "groups", "r", "s", "window", "directions", "chunk"}
 
 
 def _time(inline: str, machine: Machine, **sizes: Dim) -> Dim:

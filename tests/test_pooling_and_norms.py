@@ -50,15 +50,17 @@ def test_overlapping_pools_have_a_stride_below_their_window() -> None:
     np.testing.assert_array_equal(y, pooled(x, np.max, -np.inf, (3, 3), (2, 2), ((0, 0), (0, 0))))
 
 
-def test_pooling_and_unpooling_by_indices_leaves_only_the_maxima() -> None:
-    x = random(2, 3, 4, 6)
-    y, indices = naive_kernel("max_pool2d")(
+@pytest.mark.parametrize("image", [(6,), (4, 6), (2, 4, 6)])
+def test_pooling_and_unpooling_by_indices_leaves_only_the_maxima(image: tuple[int, ...]) -> None:
+    x, rank = random(2, 3, *image), len(image)
+    y, indices = naive_kernel(f"max_pool{rank}d")(
         x, weights={}, kernel=2, stride=2, padding=0, indices=True
     )
     np.testing.assert_array_equal(x.flat[indices], y)
-    again = naive_kernel("max_unpool2d")(y, indices, weights={}, size=(4, 6))
+    again = naive_kernel(f"max_unpool{rank}d")(y, indices, weights={}, size=image)
     np.testing.assert_array_equal(again[again != 0], x[again != 0])
-    np.testing.assert_array_equal(pooled(again, np.sum, 0.0, (2, 2), (2, 2), ((0, 0), (0, 0))), y)
+    twos, nothing = (2,) * rank, ((0, 0),) * rank
+    np.testing.assert_array_equal(pooled(again, np.sum, 0.0, twos, twos, nothing), y)
     assert np.count_nonzero(again) == y.size
 
 
@@ -72,14 +74,17 @@ def test_indices_of_a_pool_are_an_output_of_64_bits() -> None:
     assert op.work(tensors).bytes_written == 12 * 2 + 12 * 8
 
 
-def test_stochastic_pooling_draws_by_cumulative_probability() -> None:
-    x = np.abs(random(1, 2, 6, 6)) + 0.1
-    bits = np.random.default_rng(1).integers(0, 2**32, size=(1, 2, 3, 3))
-    y = naive_kernel("stochastic_pool2d")(x, bits, weights={}, kernel=2, stride=2, padding=0)
-    windows = x.reshape(1, 2, 3, 2, 3, 2).transpose(0, 1, 2, 4, 3, 5).reshape(1, 2, 3, 3, 4)
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_stochastic_pooling_draws_by_cumulative_probability(rank: int) -> None:
+    x = np.abs(random(1, 4, *(6,) * rank)) + 0.1
+    places = (1, 4, *(3,) * rank)
+    bits = np.random.default_rng(1).integers(0, 2**32, size=places)
+    y = naive_kernel(f"stochastic_pool{rank}d")(x, bits, weights={}, kernel=2, stride=2, padding=0)
+    axes = (0, 1, *range(2, 2 * rank + 2, 2), *range(3, 2 * rank + 2, 2))
+    windows = x.reshape(1, 4, *(3, 2) * rank).transpose(axes).reshape(*places, 2**rank)
     shares = np.cumsum(windows / windows.sum(axis=-1, keepdims=True), axis=-1)
     chosen = (shares > (bits / 2**32)[..., None]).argmax(axis=-1)
-    assert len(np.unique(chosen)) > 2
+    assert len(np.unique(chosen)) == min(2**rank, 8)
     np.testing.assert_array_equal(
         y, np.take_along_axis(windows, chosen[..., None], axis=-1)[..., 0]
     )

@@ -12,22 +12,26 @@ from perfmodel.kernels.naive import naive_kernel
 from perfmodel.readers.inline import parse_inline
 
 SIZES: dict[str, Any] = {"units": 9, "sampled": "0.4", "bits": 2, "tables": 3}
+HASHINGS = ["simhash", "dwta"]
 
 
-def _layer() -> tuple[Any, dict[str, Any], Any]:
+def _layer(hashing: str) -> tuple[Any, dict[str, Any], Any]:
     random = np.random.default_rng(0)
     x = random.normal(size=(5, 3))
-    weights = {
-        "weight": random.normal(size=(9, 3)),
-        "bias": random.normal(size=9),
-        "hyperplanes": random.normal(size=(3, 2, 3)),
-    }
+    weights = {"weight": random.normal(size=(9, 3)), "bias": random.normal(size=9)}
+    if hashing == "dwta":
+        weights["positions"] = np.array([random.permutation(6) % 3 for _ in range(2)]).reshape(
+            3, 2, 2
+        )
+    else:
+        weights["hyperplanes"] = random.normal(size=(3, 2, 3))
     kept: Any = naive_kernel("slide_affine_kept")(x, weights=weights, **SIZES)
     return x, weights, kept["active"]
 
 
-def test_active_neurons_are_those_of_the_affine_layer() -> None:
-    x, weights, active = _layer()
+@pytest.mark.parametrize("hashing", HASHINGS)
+def test_active_neurons_are_those_of_the_affine_layer(hashing: str) -> None:
+    x, weights, active = _layer(hashing)
     full = x @ weights["weight"].T + weights["bias"]
     found = naive_kernel("slide_affine")(x, weights=weights, **SIZES)
     np.testing.assert_allclose(found, np.take_along_axis(full, active, axis=1))
@@ -35,8 +39,9 @@ def test_active_neurons_are_those_of_the_affine_layer() -> None:
     assert len({tuple(row) for row in active.tolist()}) > 1
 
 
-def test_sparse_gradients_are_the_rows_of_the_dense_ones() -> None:
-    x, weights, active = _layer()
+@pytest.mark.parametrize("hashing", HASHINGS)
+def test_sparse_gradients_are_the_rows_of_the_dense_ones(hashing: str) -> None:
+    x, weights, active = _layer(hashing)
     dy = np.random.default_rng(1).normal(size=active.shape)
     dense = np.zeros((5, 9))
     np.put_along_axis(dense, active, dy, axis=1)
@@ -48,8 +53,8 @@ def test_sparse_gradients_are_the_rows_of_the_dense_ones() -> None:
     np.testing.assert_allclose(made["bias"], dense.sum(axis=0)[rows])
 
 
-def _work(share: str, m: int = 1) -> Work:
-    inline = f"slide_affine:m={m},n=670000,k=128,sampled={share}"
+def _work(share: str, m: int = 1, hashing: str = "simhash") -> Work:
+    inline = f"slide_affine:m={m},n=670000,k=128,sampled={share},hashing={hashing}"
     (node,) = parse_inline(inline).bind().nodes
     work: Work = node.op.work(node.tensors)
     return work
@@ -59,6 +64,23 @@ def test_half_a_percent_of_the_neurons_costs_half_a_percent_and_the_hashes() -> 
     assert _work("0.005").macs == 128 * (3350 + 9 * 50)
     assert _work("1/200").macs == _work("0.005").macs
     assert _work("1").macs == 128 * (670000 + 9 * 50)
+
+
+def test_winner_take_all_compares_and_multiplies_nothing() -> None:
+    signs, winners = _work("0.005"), _work("0.005", hashing="dwta")
+    assert signs.macs - winners.macs == 128 * 9 * 50
+    assert winners.ops["vector", "fp32"] == 3350 + 9 * 50 * (8 - 1)
+
+
+def test_a_bucket_is_told_by_the_place_of_the_largest_value_alone() -> None:
+    _, weights, _ = _layer("dwta")
+    x = np.array([[0.1, 0.9, 0.4]])
+    for other in (3 * x, x**3, np.exp(x)):
+        kept = [
+            naive_kernel("slide_affine_kept")(t, weights=weights, **SIZES)["active"]  # type: ignore[call-overload]
+            for t in (x, other)
+        ]
+        np.testing.assert_array_equal(*kept)
 
 
 def test_a_large_batch_reads_all_rows_and_no_more_where_they_stay() -> None:

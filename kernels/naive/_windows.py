@@ -83,6 +83,53 @@ def positions(image: Place, taps: Place, steps: Place, gaps: Place) -> list[rang
     ]
 
 
+class Windows:
+    """The windows of x[N,C,...], padded until the last of them fits."""
+
+    def __init__(
+        self, x: Array, fill: float, kernel: Any, stride: Any, padding: Any, ceil_mode: bool = False
+    ) -> None:
+        self.image = x.shape[2:]
+        rank = len(self.image)
+        self.taps, steps = per_axis(kernel, rank), per_axis(stride, rank)
+        self.before, after = borders(padding, rank)
+        self.starts: list[list[int]] = []
+        ends = []
+        for size, tap, step, b, a in zip(
+            self.image, self.taps, steps, self.before, after, strict=True
+        ):
+            starts = list(range(0, b + size + a - tap + 1, step))
+            over = starts[-1] + step
+            if ceil_mode and starts[-1] + tap < b + size + a and over < b + size:
+                starts.append(over)
+            self.starts.append(starts)
+            ends.append(max(a, starts[-1] + tap - b - size))
+        self.x = pad(x, (self.before, tuple(ends)), fill)
+        self.outputs = (*x.shape[:2], *(len(s) for s in self.starts))
+
+    def __iter__(self) -> Iterator[tuple[Place, list[Place]]]:
+        """Yield each output's place and the places of its window."""
+        for at in np.ndindex(*self.outputs):
+            corner = [s[i] for s, i in zip(self.starts, at[2:], strict=True)]
+            yield (
+                at,
+                [
+                    (*at[:2], *(c + t for c, t in zip(corner, tap, strict=True)))
+                    for tap in np.ndindex(*self.taps)
+                ],
+            )
+
+    def inside(self, padded: Array) -> Array:
+        """Return the image of a padded one."""
+        return padded[inside(self.before, self.image)]
+
+    def unpadded(self, place: Place) -> int:
+        """Return a place of the padded image as a number through the whole input."""
+        n, c, *at = place
+        image = tuple(i - b for i, b in zip(at, self.before, strict=True))
+        return int(np.ravel_multi_index((n, c, *image), (*self.outputs[:2], *self.image)))
+
+
 def products(
     x: Place, weight: Place, steps: Place, gaps: Place, groups: int
 ) -> Iterator[tuple[Place, Place, Place]]:

@@ -135,19 +135,30 @@ def _convolution_grad(
 
 
 def depthwise_separable_conv2d(
-    x: Array, *, weights: Weights, out_channels: int, **more: Any
+    x: Array,
+    *,
+    weights: Weights,
+    out_channels: int,
+    layout: str = "nchw",
+    filter_layout: str = "kcrs",
+    **more: Any,
 ) -> Array:
-    between = depthwise_separable_conv2d_kept(
-        x, weights=weights, out_channels=out_channels, **more
-    )["depthwise_output"]
-    return _pointwise(between, weights["pointwise"])
+    x = windows.channels_first(x, layout)
+    depthwise, pointwise = (
+        windows.filters_first(weights[name], filter_layout) for name in ("depthwise", "pointwise")
+    )
+    between = _convolution(x, {"weight": depthwise}, x.shape[1], bias=False, **more)
+    return windows.in_layout(_pointwise(between, pointwise), layout)
 
 
 def depthwise_separable_conv2d_kept(
-    x: Array, *, weights: Weights, out_channels: int, **more: Any
+    x: Array, *, weights: Weights, out_channels: int, layout: str = "nchw", **more: Any
 ) -> Gradients:
-    y = _convolution(x, {"weight": weights["depthwise"]}, x.shape[1], bias=False, **more)
-    return {"depthwise_output": y}
+    channels = windows.channels_first(x, layout).shape[1]
+    depthwise = {"weight": weights["depthwise"]}
+    return {
+        "depthwise_output": _convolution(x, depthwise, channels, bias=False, layout=layout, **more)
+    }
 
 
 def _pointwise(x: Array, weight: Array) -> Array:
@@ -170,15 +181,21 @@ def depthwise_separable_conv2d_grad(
     stride: Any,
     padding: Any,
     dilation: Any,
+    layout: str = "nchw",
+    filter_layout: str = "kcrs",
 ) -> Gradients:
-    depthwise, pointwise = weights["depthwise"], weights["pointwise"]
-    between = kept["depthwise_output"]
+    depthwise, pointwise = (
+        windows.filters_first(weights[name], filter_layout) for name in ("depthwise", "pointwise")
+    )
+    dy, x, between = (
+        windows.channels_first(tensor, layout) for tensor in (dy, x, kept["depthwise_output"])
+    )
     places = windows.products(between.shape, pointwise.shape, (1, 1), (1, 1), 1)
     if part == "pointwise":
         dw = np.full_like(pointwise, 0.0)
         for to, tap, source in places:
             dw[tap] = mac(dw[tap], dy[to], between[source])
-        return {"pointwise": dw}
+        return {"pointwise": windows.in_filter_layout(dw, filter_layout)}
     dbetween = np.full_like(between, 0.0)
     for to, tap, source in places:
         dbetween[source] = mac(dbetween[source], pointwise[tap], dy[to])
@@ -190,4 +207,7 @@ def depthwise_separable_conv2d_grad(
     for to, tap, source in windows.products(x.shape, depthwise.shape, steps, gaps, x.shape[1]):
         dx[source] = mac(dx[source], depthwise[tap], dbetween[to])
         dw[tap] = mac(dw[tap], dbetween[to], x[source])
-    return {"input 0": dx[windows.inside(added[0], image)], "depthwise": dw}
+    return {
+        "input 0": windows.in_layout(dx[windows.inside(added[0], image)], layout),
+        "depthwise": windows.in_filter_layout(dw, filter_layout),
+    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from . import _windows as windows
 from ._numbers import Array, Gradients, Number, Weights, constant, mean, power, sqrt
 
 EPSILON = 1e-5
@@ -11,19 +12,26 @@ EPSILON = 1e-5
 K, ALPHA, BETA = 2.0, 1e-4, 0.75
 
 
-def group_norm(x: Array, *, weights: Weights, groups: int, affine: bool) -> Array:
-    return _normalized(x, weights, groups, affine)
+def group_norm(
+    x: Array, *, weights: Weights, groups: int, affine: bool, layout: str = "nchw"
+) -> Array:
+    x = windows.channels_first(x, layout)
+    return windows.in_layout(_normalized(x, weights, groups, affine), layout)
 
 
-def instance_norm(x: Array, *, weights: Weights, affine: bool) -> Array:
-    return _normalized(x, weights, x.shape[1], affine)
+def instance_norm(x: Array, *, weights: Weights, affine: bool, layout: str = "nchw") -> Array:
+    x = windows.channels_first(x, layout)
+    return windows.in_layout(_normalized(x, weights, x.shape[1], affine), layout)
 
 
-def group_norm_kept(x: Array, *, weights: Weights, groups: int, affine: bool) -> Gradients:
-    return _statistics(x, groups)
+def group_norm_kept(
+    x: Array, *, weights: Weights, groups: int, affine: bool, layout: str
+) -> Gradients:
+    return _statistics(windows.channels_first(x, layout), groups)
 
 
-def instance_norm_kept(x: Array, *, weights: Weights, affine: bool) -> Gradients:
+def instance_norm_kept(x: Array, *, weights: Weights, affine: bool, layout: str) -> Gradients:
+    x = windows.channels_first(x, layout)
     return _statistics(x, x.shape[1])
 
 
@@ -37,8 +45,11 @@ def group_norm_grad(
     kept: Weights,
     groups: int,
     affine: bool,
+    layout: str,
 ) -> Gradients:
-    return _gradients(dy, x, weights, kept, groups, affine)
+    dy, x = windows.channels_first(dy, layout), windows.channels_first(x, layout)
+    made = _gradients(dy, x, weights, kept, groups, affine)
+    return {**made, "input 0": windows.in_layout(made["input 0"], layout)}
 
 
 def instance_norm_grad(
@@ -50,8 +61,11 @@ def instance_norm_grad(
     weights: Weights,
     kept: Weights,
     affine: bool,
+    layout: str,
 ) -> Gradients:
-    return _gradients(dy, x, weights, kept, x.shape[1], affine)
+    dy, x = windows.channels_first(dy, layout), windows.channels_first(x, layout)
+    made = _gradients(dy, x, weights, kept, x.shape[1], affine)
+    return {**made, "input 0": windows.in_layout(made["input 0"], layout)}
 
 
 def _grouped(x: Array, groups: int) -> Array:
@@ -141,17 +155,19 @@ def _sum(values: list[Number]) -> Number:
     return total
 
 
-def local_response_norm(x: Array, *, weights: Weights, size: int) -> Array:
+def local_response_norm(x: Array, *, weights: Weights, size: int, layout: str = "nchw") -> Array:
+    x = windows.channels_first(x, layout)
     y = np.empty(x.shape, dtype=x.dtype)
     scale = _scale(x, size)
     for at in np.ndindex(x.shape):
         y[at] = x[at] * power(scale[at], -BETA)
-    return y
+    return windows.in_layout(y, layout)
 
 
 def local_response_norm_grad(
-    part: str, dy: Array, x: Array, *, output: Array, weights: Weights, size: int
+    part: str, dy: Array, x: Array, *, output: Array, weights: Weights, size: int, layout: str
 ) -> Gradients:
+    dy, x = windows.channels_first(dy, layout), windows.channels_first(x, layout)
     scale = _scale(x, size)
     scaled, ratios, dx = (np.empty(x.shape, dtype=x.dtype) for _ in range(3))
     for at in np.ndindex(x.shape):
@@ -160,7 +176,7 @@ def local_response_norm_grad(
     sums = _neighbours(ratios, size - 1 - size // 2, size // 2)
     for at in np.ndindex(x.shape):
         dx[at] = scaled[at] - x[at] * (sums[at] * (2.0 * ALPHA * BETA / size))
-    return {"input 0": dx}
+    return {"input 0": windows.in_layout(dx, layout)}
 
 
 def _scale(x: Array, size: int) -> Array:

@@ -24,10 +24,13 @@ def partial_conv2d(
     padding: Any,
     dilation: Any,
     bias: bool,
+    layout: str = "nchw",
+    filter_layout: str = "kcrs",
 ) -> tuple[Array, Array]:
+    x, mask = windows.channels_first(x, layout), windows.channels_first(mask, layout)
     ratio, new_mask = _ratios(x, mask, kernel, stride, padding, dilation)
     x = windows.pad(_masked(x, mask), windows.borders(padding, 2), 0.0)
-    weight = weights["weight"]
+    weight = windows.filters_first(weights["weight"], filter_layout)
     steps, gaps = windows.per_axis(stride), windows.per_axis(dilation)
     y = np.full((x.shape[0], out_channels, *ratio.shape[2:]), 0.0, dtype=x.dtype)
     for to, tap, source in windows.products(x.shape, weight.shape, steps, gaps, 1):
@@ -35,7 +38,7 @@ def partial_conv2d(
     for n, k, p, q in np.ndindex(y.shape):
         value = y[n, k, p, q] * ratio[n, 0, p, q]
         y[n, k, p, q] = (value + weights["bias"][k]) * new_mask[n, 0, p, q] if bias else value
-    return y, new_mask
+    return windows.in_layout(y, layout), windows.in_layout(new_mask, layout)
 
 
 def partial_conv2d_kept(
@@ -49,8 +52,12 @@ def partial_conv2d_kept(
     padding: Any,
     dilation: Any,
     bias: bool,
+    layout: str = "nchw",
+    filter_layout: str = "kcrs",
 ) -> Gradients:
-    return {"ratio": _ratios(x, mask, kernel, stride, padding, dilation)[0]}
+    x, mask = windows.channels_first(x, layout), windows.channels_first(mask, layout)
+    ratio, _ = _ratios(x, mask, kernel, stride, padding, dilation)
+    return {"ratio": windows.in_layout(ratio, layout)}
 
 
 def _masked(x: Array, mask: Array) -> Array:
@@ -95,12 +102,17 @@ def partial_conv2d_grad(
     padding: Any,
     dilation: Any,
     bias: bool,
+    layout: str = "nchw",
+    filter_layout: str = "kcrs",
 ) -> Gradients:
-    ratio, weight, new_mask = kept["ratio"], weights["weight"], output[1]
-    factor = new_mask if part == "bias" else ratio
-    scaled = np.empty_like(dy[0])
+    x, mask, of_y, factor = (
+        windows.channels_first(tensor, layout)
+        for tensor in (x, mask, dy[0], output[1] if part == "bias" else kept["ratio"])
+    )
+    weight = windows.filters_first(weights["weight"], filter_layout)
+    scaled = np.empty_like(of_y)
     for n, k, p, q in np.ndindex(scaled.shape):
-        scaled[n, k, p, q] = dy[0][n, k, p, q] * factor[n, 0, p, q]
+        scaled[n, k, p, q] = of_y[n, k, p, q] * factor[n, 0, p, q]
     if part == "bias":
         return {"bias": windows.channel_sums(scaled)}
     added, image = windows.borders(padding, 2), x.shape[2:]
@@ -111,8 +123,9 @@ def partial_conv2d_grad(
         dx = np.full_like(padded, 0.0)
         for to, tap, source in places:
             dx[source] = mac(dx[source], weight[tap], scaled[to])
-        return {"input 0": _masked(dx[windows.inside(added[0], image)], mask)}
+        dx = _masked(dx[windows.inside(added[0], image)], mask)
+        return {"input 0": windows.in_layout(dx, layout)}
     dw = np.full_like(weight, 0.0)
     for to, tap, source in places:
         dw[tap] = mac(dw[tap], scaled[to], padded[source])
-    return {"weight": dw}
+    return {"weight": windows.in_filter_layout(dw, filter_layout)}

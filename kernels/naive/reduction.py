@@ -34,10 +34,16 @@ def softmax_grad(
     return {"input 0": dx}
 
 
-def log_softmax(x: Array, *, weights: Weights) -> Array:
+def log_softmax(x: Array, *, weights: Weights, algorithm: str = "two_pass") -> Array:
     y = np.empty(x.shape, dtype=x.dtype)
     for row in np.ndindex(*x.shape[:-1]):
         values = list(x[row])
+        if algorithm == "online":
+            largest, total = _online_sum(values)
+            offset = largest + log(total)
+            for c, value in enumerate(values):
+                y[(*row, c)] = value - offset
+            continue
         largest = values[0]
         for value in values[1:]:
             largest = max(largest, value)
@@ -49,7 +55,7 @@ def log_softmax(x: Array, *, weights: Weights) -> Array:
 
 
 def log_softmax_grad(
-    part: str, dy: Array, x: Array, *, output: Array, weights: Weights
+    part: str, dy: Array, x: Array, *, output: Array, weights: Weights, algorithm: str
 ) -> Gradients:
     dx = np.empty(dy.shape, dtype=dy.dtype)
     for row in np.ndindex(*dy.shape[:-1]):
@@ -78,11 +84,17 @@ def k_winners_take_all_grad(
     return {"input 0": dx}
 
 
-def _online_row(values: list[Number]) -> list[Number]:
+def _online_sum(values: list[Number]) -> tuple[Number, Number]:
+    """Return the largest value, and the sum of exponentials below it."""
     largest, total = values[0], constant(values[0], 1.0)
     for value in values[1:]:
         before, largest = largest, max(largest, value)
         total = total * exp(before - largest) + exp(value - largest)
+    return largest, total
+
+
+def _online_row(values: list[Number]) -> list[Number]:
+    largest, total = _online_sum(values)
     reciprocal = 1.0 / total
     return [exp(value - largest) * reciprocal for value in values]
 

@@ -6,8 +6,10 @@ Which neurons a bucket holds is a rule of numbers here, since tables are built a
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from fractions import Fraction
 from operator import index
+from typing import Any
 
 import numpy as np
 
@@ -15,30 +17,28 @@ from ._attending import accumulate, dot
 from ._numbers import Array, Gradients, Weights
 
 
-def slide_affine(
-    x: Array, *, weights: Weights, units: int, sampled: str, bits: int, tables: int
-) -> Array:
+def slide_affine(x: Array, *, weights: Weights, units: int, sampled: str, **hashing: Any) -> Array:
     active = math.ceil(units * Fraction(sampled))
     y = np.empty((*x.shape[:-1], active), dtype=x.dtype)
     for at in np.ndindex(*x.shape[:-1]):
-        for i, o in enumerate(_found(x[at], weights["hyperplanes"], units, active)):
+        for i, o in enumerate(_found(_buckets(x[at], weights), units, active)):
             y[(*at, i)] = dot(weights["weight"][o], x[at]) + weights["bias"][o]
     return y
 
 
 def slide_affine_kept(
-    x: Array, *, weights: Weights, units: int, sampled: str, bits: int, tables: int
+    x: Array, *, weights: Weights, units: int, sampled: str, **hashing: Any
 ) -> Gradients:
     active = math.ceil(units * Fraction(sampled))
     found = np.empty((*x.shape[:-1], active), dtype=int)
     for at in np.ndindex(*x.shape[:-1]):
-        found[at] = _found(x[at], weights["hyperplanes"], units, active)
+        found[at] = _found(_buckets(x[at], weights), units, active)
     return {"active": found}
 
 
 def slide_affine_grad(
     part: str, dy: Array, x: Array, *, output: Array, weights: Weights, kept: Weights,
-    units: int, sampled: str, bits: int, tables: int,
+    units: int, sampled: str, **hashing: Any,
 ) -> Gradients:  # fmt: skip
     places = list(np.ndindex(*x.shape[:-1]))
     if part == "input":
@@ -61,16 +61,37 @@ def slide_affine_grad(
     }
 
 
-def _found(x: Array, hyperplanes: Array, units: int, active: int) -> list[int]:
+def _buckets(x: Array, weights: Weights) -> Iterator[tuple[int, int]]:
+    """Yield a table's bucket and how many buckets it has, table after table."""
+    if "positions" in weights:
+        for table in weights["positions"]:
+            bucket, size = 0, table.shape[1]
+            for places in table:
+                bucket = size * bucket + _winner([x[index(p) % len(x)] for p in places])
+            yield bucket, size ** len(table)
+        return
+    for table in weights["hyperplanes"]:
+        bucket = 0
+        for plane in table:
+            bucket = 2 * bucket + (dot(plane, x) > 0.0)
+        yield bucket, 2 ** len(table)
+
+
+def _winner(values: list[Any]) -> int:
+    best = 0
+    for i, value in enumerate(values[1:], 1):
+        if value > values[best]:
+            best = i
+    return best
+
+
+def _found(buckets: Iterator[tuple[int, int]], units: int, active: int) -> list[int]:
     """Return the first ``active`` neurons of the buckets, filled up with others if they lack."""
     candidates: dict[int, None] = {}
-    for table, planes in enumerate(hyperplanes):
-        bucket = 0
-        for plane in planes:
-            bucket = 2 * bucket + (dot(plane, x) > 0.0)
+    for table, (bucket, count) in enumerate(buckets):
         spread = 2 * table + 1
         for o in range(units):
-            if o * spread % 2 ** len(planes) == bucket:
+            if o * spread % count == bucket:
                 candidates[o] = None
     candidates.update(dict.fromkeys(range(units)))
     return list(candidates)[:active]

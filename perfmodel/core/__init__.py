@@ -7,7 +7,11 @@ from perfmodel.core.gemms import Gemm, gemms_work
 from perfmodel.core.gradient import Gradient, gradient_of
 from perfmodel.core.layouts import (
     FILTER_LAYOUTS,
+    IMAGE_AXES,
     LAYOUTS,
+    OUTPUT_AXES,
+    TAP_AXES,
+    axes_text,
     filter_shape,
     in_layout,
     split_layout,
@@ -41,9 +45,12 @@ from perfmodel.core.work import ENGINES, Access, Algorithm, Engine, Work, WorkBu
 __all__ = [
     "ENGINES",
     "FILTER_LAYOUTS",
+    "IMAGE_AXES",
     "LAYOUTS",
+    "OUTPUT_AXES",
     "PAD_MODES",
     "REQUIRED",
+    "TAP_AXES",
     "Access",
     "Algorithm",
     "Bound",
@@ -58,6 +65,7 @@ __all__ = [
     "Work",
     "WorkBuilder",
     "adaptive_taps",
+    "axes_text",
     "borders",
     "both",
     "choice",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from perfmodel.core.dims import Dim
 from perfmodel.core.formats import Precision
@@ -27,6 +27,7 @@ class Elementwise(Operator):
 
     category = "elementwise"
     sizes = {"elements": REQUIRED}
+    input_sizes = ("elements",)
     small = ({"elements": 1}, {"elements": 6}, {"elements": 13})
 
     vector_ops: ClassVar[int] = 0
@@ -49,12 +50,6 @@ class Elementwise(Operator):
         ops = self.backward_vector_ops, self.backward_special_ops
         count_each(builder, t.x.dtype, t.y.elements, *ops)
         return [Gradient("input", (t.x,), saved, builder.build())]
-
-    @classmethod
-    def from_sizes(
-        cls, sizes: Mapping[str, Any], precision: Precision
-    ) -> tuple[Operator, list[Tensor]]:
-        return cls(), [Tensor((sizes["elements"],), precision.activation, name="x")]
 
 
 def count_each(

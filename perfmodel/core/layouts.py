@@ -10,6 +10,15 @@ from perfmodel.core.dims import Dim
 LAYOUTS = ("nchw", "nhwc")
 #: filters: output channels, input channels, taps; or taps, input, output channels
 FILTER_LAYOUTS = ("kcrs", "rsck")
+#: inline sizes of an image's axes, of a window's and of positions; the last `rank` of each
+IMAGE_AXES, TAP_AXES, OUTPUT_AXES = ("d", "h", "w"), ("t", "r", "s"), ("o", "p", "q")
+
+
+def axes_text(name: str, rank: int, layout: str, axes: Sequence[str] = IMAGE_AXES) -> str:
+    """Write a tensor of images with ``rank`` axes for a message: ``x[N,C,H,W]``."""
+    letters = [axis.upper() for axis in axes[-rank:]]
+    placed = [*letters, "C"] if layout == "nhwc" else ["C", *letters]
+    return f"{name}[{','.join(['N', *placed])}]"
 
 
 def split_layout(shape: Sequence[Dim], layout: str) -> tuple[Dim, Dim, tuple[Dim, ...]]:

@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Literal
 from perfmodel.core.dims import Dim, same, show_shape, smallest
 from perfmodel.core.formats import Precision
 from perfmodel.core.gradient import Gradient
+from perfmodel.core.layouts import in_layout, split_layout
 from perfmodel.core.tensor import Tensor
 from perfmodel.core.work import Algorithm, Work
 from perfmodel.errors import InputError
@@ -95,6 +96,8 @@ class Operator(ABC):
     example : an inline operator of a typical size.
     small : inline sizes, small enough for the counting oracle, a ragged one among them.
     fixed : inline sizes that are one whole number, never swept.
+    input_sizes : inline sizes that are the shape of the one input, channels second;
+        what reads its inline sizes otherwise defines `from_sizes`.
     is_view : the output is the input's memory under another shape.
     """
 
@@ -105,6 +108,7 @@ class Operator(ABC):
     example: ClassVar[str]
     small: ClassVar[tuple[Mapping[str, Any], ...]]
     fixed: ClassVar[frozenset[str]] = frozenset()
+    input_sizes: ClassVar[tuple[str, ...]]
     is_view: ClassVar[bool] = False
 
     @abstractmethod
@@ -145,11 +149,26 @@ class Operator(ABC):
         return cls.gradients is not Operator.gradients
 
     @classmethod
-    @abstractmethod
     def from_sizes(
         cls, sizes: Mapping[str, Any], precision: Precision
     ) -> tuple[Operator, list[Tensor]]:
-        """Return the operator and its inputs for the inline form."""
+        """Return the operator and its inputs for the inline form: by default one input, x."""
+        return cls.with_input([sizes[name] for name in cls.input_sizes], sizes, precision)
+
+    @classmethod
+    def with_input(
+        cls, shape: Sequence[Dim], sizes: Mapping[str, Any], precision: Precision, **attributes: Any
+    ) -> tuple[Operator, list[Tensor]]:
+        """Return the operator, and the one input of ``shape`` in its layout.
+
+        ``shape`` has channels second. An attribute that is not given takes the
+        inline size of its name, and its default where there is none.
+        """
+        named = {f.name: sizes[f.name] for f in cls.attributes() if f.name in sizes}
+        op: Operator = cls(**{**named, **attributes})
+        if layout := getattr(op, "layout", None):
+            shape = in_layout(*split_layout(shape, "nchw"), layout)
+        return op, [Tensor(tuple(shape), precision.activation, name="x")]
 
     @classmethod
     def attributes(cls) -> list[dataclasses.Field[Any]]:

@@ -1,4 +1,4 @@
-"""Pooling to a given number of outputs: global, adaptive, spatial pyramid."""
+"""Pooling to a given number of outputs: adaptive, spatial pyramid."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from perfmodel.core import (
+    IMAGE_AXES,
     LAYOUTS,
+    OUTPUT_AXES,
     REQUIRED,
     Bound,
     Dim,
@@ -19,142 +21,87 @@ from perfmodel.core import (
     Work,
     WorkBuilder,
     adaptive_taps,
-    both,
+    axes_text,
     choice,
     gradient_of,
     in_layout,
     missed,
     pair,
+    per_axis,
     size_list,
     split_layout,
 )
 from perfmodel.core.dims import product, total
 
-_NCHW = {"n": REQUIRED, "c": REQUIRED, "h": REQUIRED, "w": REQUIRED}
+
+def _sizes(rank: int) -> dict[str, Any]:
+    """Return inline sizes: an image, and outputs along each axis, as many as along the first."""
+    first, *more = OUTPUT_AXES[-rank:]
+    image = dict.fromkeys(("n", "c", *IMAGE_AXES[-rank:], first), REQUIRED)
+    return {**image, **dict.fromkeys(more, first), "layout": "nchw"}
+
+
+_SMALL_1D = (
+    {"n": 1, "c": 2, "w": 6, "q": 2},
+    {"n": 2, "c": 1, "w": 7, "q": 3, "layout": "nhwc"},
+    {"n": 1, "c": 3, "w": 3, "q": 4},
+)
+_SMALL_2D = (
+    {"n": 1, "c": 2, "h": 4, "w": 6, "p": 2},
+    {"n": 2, "c": 1, "h": 7, "w": 5, "p": 3, "q": 2},
+    {"n": 1, "c": 3, "h": 3, "w": 5, "p": 4, "q": 3},
+    {"n": 2, "c": 3, "h": 5, "w": 2, "p": 2, "q": 2, "layout": "nhwc"},
+)
+_SMALL_3D = (
+    {"n": 1, "c": 2, "d": 2, "h": 4, "w": 2, "o": 2},
+    {"n": 2, "c": 1, "d": 3, "h": 2, "w": 5, "o": 2, "p": 1, "q": 3},
+    {"n": 1, "c": 2, "d": 1, "h": 3, "w": 2, "o": 2, "p": 2, "q": 1, "layout": "nhwc"},
+)
 
 
 @dataclass(frozen=True)
-class GlobalPool2d(Operator):
-    """Base of pooling over the whole image: ``x[N,C,H,W] -> y[N,C,1,1]``."""
+class AdaptivePool(Operator):
+    """Base of pooling to given numbers of outputs: ``x[N,C,...] -> y[N,C,...]``.
+
+    Along an axis of H values and P outputs window i reaches from ``floor(i H / P)``
+    to ``ceil((i + 1) H / P)``; all windows hold ``H + P - gcd(H, P)`` values together.
+    """
 
     category = "reduction"
-    sizes = {**_NCHW, "layout": "nchw"}
-    small = (
-        {"n": 1, "c": 2, "h": 3, "w": 3},
-        {"n": 2, "c": 3, "h": 1, "w": 5, "layout": "nhwc"},
-        {"n": 1, "c": 1, "h": 1, "w": 1},
-    )
-    largest: ClassVar[bool]
+    rank: ClassVar[int]
 
+    bins: Any = pair(doc="number of outputs along each axis")
     layout: str = choice("nchw", LAYOUTS, doc="activations with channels first or last")
 
     def infer(self, inputs: Sequence[Tensor], precision: Precision) -> Inferred:
         (x,) = inputs
-        self.need_rank(x, 4, "x[N,C,H,W]" if self.layout == "nchw" else "x[N,H,W,C]")
+        self.need_rank(x, self.rank + 2, axes_text("x", self.rank, self.layout))
         n, c, _ = split_layout(x.shape, self.layout)
-        return Inferred((x.like(*in_layout(n, c, (1, 1), self.layout)),))
-
-    def work(self, t: Bound) -> Work:
-        operations = t.x.elements - t.y.elements if self.largest else t.x.elements
-        builder = WorkBuilder().read(t.x).write(t.y).count("vector", t.x.dtype, operations)
-        return builder.build()
-
-    def gradients(self, t: Bound) -> list[Gradient]:
-        saved = (t.x,) if self.largest else ()
-        dy = gradient_of(t.y)
-        builder = WorkBuilder().read(dy, *saved).write(gradient_of(t.x))
-        operations = t.x.elements - t.y.elements if self.largest else t.y.elements
-        builder.count("vector", dy.dtype, operations)
-        return [Gradient("input", (t.x,), saved, builder.build())]
-
-    @classmethod
-    def from_sizes(
-        cls, sizes: Mapping[str, Any], precision: Precision
-    ) -> tuple[Operator, list[Tensor]]:
-        shape = in_layout(sizes["n"], sizes["c"], (sizes["h"], sizes["w"]), sizes["layout"])
-        return cls(layout=sizes["layout"]), [Tensor(shape, precision.activation, name="x")]
-
-
-@dataclass(frozen=True)
-class GlobalAvgPool2d(GlobalPool2d):
-    """Global average pooling: ``x[N,C,H,W] -> y[N,C,1,1]``, the mean of each channel.
-
-    ``H W - 1`` additions and one multiplication a channel; backward one
-    multiplication a channel, whose product is written to all its values.
-    Source: Lin, Chen and Yan, "Network in network", arXiv:1312.4400.
-    """
-
-    name = "global_avg_pool2d"
-    example = "global_avg_pool2d:n=32,c=2048,h=7,w=7"
-    largest = False
-
-
-@dataclass(frozen=True)
-class GlobalMaxPool2d(GlobalPool2d):
-    """Global max pooling: ``x[N,C,H,W] -> y[N,C,1,1]``, the largest of each channel.
-
-    ``H W - 1`` comparisons a channel; backward compares again, and moves dy to the largest.
-    Source: Oquab et al., "Is object localization for free?", CVPR 2015.
-    """
-
-    name = "global_max_pool2d"
-    example = "global_max_pool2d:n=32,c=2048,h=7,w=7"
-    small = (
-        {"n": 1, "c": 2, "h": 3, "w": 3},
-        {"n": 2, "c": 3, "h": 1, "w": 5, "layout": "nhwc"},
-        {"n": 1, "c": 1, "h": 1, "w": 2},
-    )
-    largest = True
-
-
-@dataclass(frozen=True)
-class AdaptivePool2d(Operator):
-    """Base of pooling to P x Q outputs: ``x[N,C,H,W] -> y[N,C,P,Q]``.
-
-    Window i reaches from ``floor(i H / P)`` to ``ceil((i + 1) H / P)``; all
-    windows along an axis hold ``H + P - gcd(H, P)`` values together.
-    """
-
-    category = "reduction"
-    sizes = {**_NCHW, "p": REQUIRED, "q": "p"}
-    small = (
-        {"n": 1, "c": 2, "h": 4, "w": 6, "p": 2},
-        {"n": 2, "c": 1, "h": 7, "w": 5, "p": 3, "q": 2},
-        {"n": 1, "c": 3, "h": 3, "w": 5, "p": 4, "q": 3},
-    )
-
-    bins: Any = pair(doc="number of outputs along each axis, P and Q")
-
-    def infer(self, inputs: Sequence[Tensor], precision: Precision) -> Inferred:
-        (x,) = inputs
-        self.need_rank(x, 4, "x[N,C,H,W]")
-        return Inferred((x.like(x.shape[0], x.shape[1], *both(self.bins)),))
+        made = per_axis(self.bins, self.rank)
+        return Inferred((x.like(*in_layout(n, c, made, self.layout)),))
 
     def _taps(self, t: Bound) -> Dim:
         """Return the values that all windows hold, a value of several counted in each."""
-        n, c, h, w = t.x.shape
-        p, q = both(self.bins)
-        return n * c * adaptive_taps(h, p) * adaptive_taps(w, q)
+        n, c, image = split_layout(t.x.shape, self.layout)
+        bins = per_axis(self.bins, self.rank)
+        return n * c * product(adaptive_taps(h, p) for h, p in zip(image, bins, strict=True))
 
     @classmethod
     def from_sizes(
         cls, sizes: Mapping[str, Any], precision: Precision
     ) -> tuple[Operator, list[Tensor]]:
-        x = Tensor(tuple(sizes[d] for d in "nchw"), precision.activation, name="x")
-        return cls(bins=(sizes["p"], sizes["q"])), [x]
+        shape = [sizes[axis] for axis in ("n", "c", *IMAGE_AXES[-cls.rank :])]
+        bins = tuple(sizes[axis] for axis in OUTPUT_AXES[-cls.rank :])
+        return cls.with_input(shape, sizes, precision, bins=bins)
 
 
 @dataclass(frozen=True)
-class AdaptiveAvgPool2d(AdaptivePool2d):
-    """Adaptive average pooling: ``x[N,C,H,W] -> y[N,C,P,Q]``, the mean of each window.
+class AdaptiveAvgPool(AdaptivePool):
+    """Base of adaptive average pooling.
 
     A window of V values takes V - 1 additions and one multiplication; backward
     one multiplication and V additions.
-    Source: the operator of that name in the PyTorch documentation.
     """
-
-    name = "adaptive_avg_pool2d"
-    example = "adaptive_avg_pool2d:n=32,c=512,h=56,w=56,p=7"
 
     def work(self, t: Bound) -> Work:
         builder = WorkBuilder().read(t.x).write(t.y)
@@ -168,16 +115,12 @@ class AdaptiveAvgPool2d(AdaptivePool2d):
 
 
 @dataclass(frozen=True)
-class AdaptiveMaxPool2d(AdaptivePool2d):
-    """Adaptive max pooling: ``x[N,C,H,W] -> y[N,C,P,Q]``, the largest of each window.
+class AdaptiveMaxPool(AdaptivePool):
+    """Base of adaptive max pooling.
 
     A window of V values takes V - 1 comparisons; backward compares again, and
     adds once.
-    Source: the operator of that name in the PyTorch documentation.
     """
-
-    name = "adaptive_max_pool2d"
-    example = "adaptive_max_pool2d:n=32,c=512,h=56,w=56,p=7"
 
     def work(self, t: Bound) -> Work:
         builder = WorkBuilder().read(t.x).write(t.y)
@@ -188,6 +131,96 @@ class AdaptiveMaxPool2d(AdaptivePool2d):
         builder = WorkBuilder().read(dy, t.x).write(gradient_of(t.x))
         builder.count("vector", dy.dtype, self._taps(t))
         return [Gradient("input", (t.x,), (t.x,), builder.build())]
+
+
+@dataclass(frozen=True)
+class AdaptiveAvgPool1d(AdaptiveAvgPool):
+    """Adaptive average pooling: ``x[N,C,W] -> y[N,C,Q]``, the mean of each window.
+
+    A window of V values takes V operations; backward V + 1.
+    Source: the operator of that name in the PyTorch documentation.
+    """
+
+    name = "adaptive_avg_pool1d"
+    rank = 1
+    sizes = _sizes(1)
+    example = "adaptive_avg_pool1d:n=32,c=512,w=100,q=10"
+    small = _SMALL_1D
+
+
+@dataclass(frozen=True)
+class AdaptiveAvgPool2d(AdaptiveAvgPool):
+    """Adaptive average pooling: ``x[N,C,H,W] -> y[N,C,P,Q]``, the mean of each window.
+
+    A window of V values takes V operations; backward V + 1.
+    Source: the operator of that name in the PyTorch documentation.
+    """
+
+    name = "adaptive_avg_pool2d"
+    rank = 2
+    sizes = _sizes(2)
+    example = "adaptive_avg_pool2d:n=32,c=512,h=56,w=56,p=7"
+    small = _SMALL_2D
+
+
+@dataclass(frozen=True)
+class AdaptiveAvgPool3d(AdaptiveAvgPool):
+    """Adaptive average pooling: ``x[N,C,D,H,W] -> y[N,C,O,P,Q]``, the mean of each window.
+
+    A window of V values takes V operations; backward V + 1.
+    Source: the operator of that name in the PyTorch documentation.
+    """
+
+    name = "adaptive_avg_pool3d"
+    rank = 3
+    sizes = _sizes(3)
+    example = "adaptive_avg_pool3d:n=8,c=512,d=16,h=28,w=28,o=4"
+    small = _SMALL_3D
+
+
+@dataclass(frozen=True)
+class AdaptiveMaxPool1d(AdaptiveMaxPool):
+    """Adaptive max pooling: ``x[N,C,W] -> y[N,C,Q]``, the largest of each window.
+
+    A window of V values takes V - 1 comparisons; backward V operations.
+    Source: the operator of that name in the PyTorch documentation.
+    """
+
+    name = "adaptive_max_pool1d"
+    rank = 1
+    sizes = _sizes(1)
+    example = "adaptive_max_pool1d:n=32,c=512,w=100,q=10"
+    small = _SMALL_1D
+
+
+@dataclass(frozen=True)
+class AdaptiveMaxPool2d(AdaptiveMaxPool):
+    """Adaptive max pooling: ``x[N,C,H,W] -> y[N,C,P,Q]``, the largest of each window.
+
+    A window of V values takes V - 1 comparisons; backward V operations.
+    Source: the operator of that name in the PyTorch documentation.
+    """
+
+    name = "adaptive_max_pool2d"
+    rank = 2
+    sizes = _sizes(2)
+    example = "adaptive_max_pool2d:n=32,c=512,h=56,w=56,p=7"
+    small = _SMALL_2D
+
+
+@dataclass(frozen=True)
+class AdaptiveMaxPool3d(AdaptiveMaxPool):
+    """Adaptive max pooling: ``x[N,C,D,H,W] -> y[N,C,O,P,Q]``, the largest of each window.
+
+    A window of V values takes V - 1 comparisons; backward V operations.
+    Source: the operator of that name in the PyTorch documentation.
+    """
+
+    name = "adaptive_max_pool3d"
+    rank = 3
+    sizes = _sizes(3)
+    example = "adaptive_max_pool3d:n=8,c=512,d=16,h=28,w=28,o=4"
+    small = _SMALL_3D
 
 
 @dataclass(frozen=True)
@@ -204,23 +237,27 @@ class SpatialPyramidPool2d(Operator):
 
     name = "spatial_pyramid_pool2d"
     category = "reduction"
-    sizes = _NCHW
+    input_sizes = ("n", "c", "h", "w")
+    sizes = {**dict.fromkeys("nchw", REQUIRED), "layout": "nchw"}
     example = "spatial_pyramid_pool2d:n=32,c=256,h=13,w=13"
     small = (
         {"n": 1, "c": 2, "h": 4, "w": 6},
         {"n": 2, "c": 1, "h": 7, "w": 5},
         {"n": 1, "c": 3, "h": 3, "w": 9},
+        {"n": 2, "c": 3, "h": 2, "w": 5, "layout": "nhwc"},
     )
 
     levels: Any = size_list((4, 2, 1), doc="bins along each axis, a pooling each", least=1)
+    layout: str = choice("nchw", LAYOUTS, doc="activations with channels first or last")
 
     def infer(self, inputs: Sequence[Tensor], precision: Precision) -> Inferred:
         (x,) = inputs
-        self.need_rank(x, 4, "x[N,C,H,W]")
-        return Inferred((x.like(x.shape[0], x.shape[1] * total(n * n for n in self.levels)),))
+        self.need_rank(x, 4, axes_text("x", 2, self.layout))
+        n, c, _ = split_layout(x.shape, self.layout)
+        return Inferred((x.like(n, c * total(bins * bins for bins in self.levels)),))
 
     def _taps(self, t: Bound) -> Dim:
-        n, c, *image = t.x.shape
+        n, c, image = split_layout(t.x.shape, self.layout)
         return total(
             n * c * product(adaptive_taps(extent, bins) for extent in image) for bins in self.levels
         )
@@ -241,9 +278,3 @@ class SpatialPyramidPool2d(Operator):
         builder = WorkBuilder().read(dy, t.x).write(gradient_of(t.x))
         builder.count("vector", dy.dtype, self._taps(t))
         return [Gradient("input", (t.x,), (t.x,), self._launched(t, builder))]
-
-    @classmethod
-    def from_sizes(
-        cls, sizes: Mapping[str, Any], precision: Precision
-    ) -> tuple[Operator, list[Tensor]]:
-        return cls(), [Tensor(tuple(sizes[d] for d in "nchw"), precision.activation, name="x")]

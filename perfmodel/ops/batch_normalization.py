@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from perfmodel.core import (
     LAYOUTS,
@@ -21,7 +20,6 @@ from perfmodel.core import (
     choice,
     flag,
     gradient_of,
-    in_layout,
     missed_share,
     size,
     split_layout,
@@ -36,6 +34,7 @@ class ChannelNorm(Operator):
     """Base of norms whose statistics are a channel's: ``x[N,C,...] -> y[N,C,...]``."""
 
     category = "normalization"
+    input_sizes = ("n", "c", "h", "w")
 
     layout: str = choice("nchw", LAYOUTS, doc="activations with channels first or last")
 
@@ -188,14 +187,6 @@ class BatchNorm(ChannelNorm):
         stored = (t.weight("mean"), t.weight("variance"))
         return self.gradient(t, (t.x, gamma, *stored), 5 * values + 1, 2)
 
-    @classmethod
-    def from_sizes(
-        cls, sizes: Mapping[str, Any], precision: Precision
-    ) -> tuple[Operator, list[Tensor]]:
-        shape = in_layout(sizes["n"], sizes["c"], (sizes["h"], sizes["w"]), sizes["layout"])
-        op = cls(layout=sizes["layout"], training=sizes["training"], folded=sizes["folded"])
-        return op, [Tensor(shape, precision.activation, name="x")]
-
 
 @dataclass(frozen=True)
 class BatchRenorm(ChannelNorm):
@@ -215,11 +206,11 @@ class BatchRenorm(ChannelNorm):
     """
 
     name = "batch_renorm"
-    sizes = {"n": REQUIRED, "c": REQUIRED, "h": 1, "w": 1}
+    sizes = {"n": REQUIRED, "c": REQUIRED, "h": 1, "w": 1, "layout": "nchw"}
     example = "batch_renorm:n=32,c=256,h=56,w=56"
     small = (
         {"n": 1, "c": 2, "h": 3, "w": 3},
-        {"n": 2, "c": 3, "h": 1, "w": 5},
+        {"n": 2, "c": 3, "h": 1, "w": 5, "layout": "nhwc"},
         {"n": 3, "c": 1},
     )
 
@@ -239,9 +230,3 @@ class BatchRenorm(ChannelNorm):
     def gradients(self, t: Bound) -> list[Gradient]:
         _, values = self.channels(t.x)
         return self.gradient(t, (t.x, t.weight("gamma"), *t.kept), 8 * values + 11, 0)
-
-    @classmethod
-    def from_sizes(
-        cls, sizes: Mapping[str, Any], precision: Precision
-    ) -> tuple[Operator, list[Tensor]]:
-        return cls(), [Tensor(tuple(sizes[d] for d in "nchw"), precision.activation, name="x")]

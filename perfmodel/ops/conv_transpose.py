@@ -8,8 +8,10 @@ from typing import Any, ClassVar
 
 from perfmodel.core import (
     FILTER_LAYOUTS,
+    IMAGE_AXES,
     LAYOUTS,
     REQUIRED,
+    TAP_AXES,
     Bound,
     Dim,
     Gemm,
@@ -35,11 +37,9 @@ from perfmodel.core import (
 )
 from perfmodel.core.dims import product
 
-_IMAGE, _TAPS = "dhw", "trs"
-
 
 def _sizes(rank: int) -> dict[str, Any]:
-    names = ("n", "c", *_IMAGE[-rank:], "k", *_TAPS[-rank:])
+    names = ("n", "c", *IMAGE_AXES[-rank:], "k", *TAP_AXES[-rank:])
     window = {"stride": 1, "pad": 0, "dilation": 1, "groups": 1, "output_pad": 0}
     layouts = {"layout": "nchw", "filter_layout": "kcrs"}
     return {**dict.fromkeys(names, REQUIRED), **window, "bias": False, **layouts}
@@ -134,17 +134,15 @@ class ConvTranspose(Operator):
     def from_sizes(
         cls, sizes: Mapping[str, Any], precision: Precision
     ) -> tuple[Operator, list[Tensor]]:
-        image = [sizes[axis] for axis in _IMAGE[-cls.rank :]]
-        shape = in_layout(sizes["n"], sizes["c"], image, sizes["layout"])
-        same_name = ("stride", "dilation", "groups", "bias", "layout", "filter_layout")
-        op = cls(
+        return cls.with_input(
+            [sizes[axis] for axis in ("n", "c", *IMAGE_AXES[-cls.rank :])],
+            sizes,
+            precision,
             out_channels=sizes["k"],
-            kernel=tuple(sizes[axis] for axis in _TAPS[-cls.rank :]),
+            kernel=tuple(sizes[axis] for axis in TAP_AXES[-cls.rank :]),
             padding=sizes["pad"],
             output_padding=sizes["output_pad"],
-            **{name: sizes[name] for name in same_name},
         )
-        return op, [Tensor(shape, precision.activation, name="x")]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,9 +9,11 @@ from typing import Any, ClassVar
 
 from perfmodel.core import (
     FILTER_LAYOUTS,
+    IMAGE_AXES,
     LAYOUTS,
     PAD_MODES,
     REQUIRED,
+    TAP_AXES,
     Bound,
     Dim,
     Gemm,
@@ -22,6 +24,7 @@ from perfmodel.core import (
     Tensor,
     Work,
     WorkBuilder,
+    axes_text,
     choice,
     filter_shape,
     flag,
@@ -37,11 +40,9 @@ from perfmodel.core import (
 )
 from perfmodel.core.dims import product
 
-_IMAGE, _TAPS = "dhw", "trs"
-
 
 def _sizes(rank: int, filters: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
-    names = ("n", "c", *_IMAGE[-rank:], *filters, *_TAPS[-rank:])
+    names = ("n", "c", *IMAGE_AXES[-rank:], *filters, *TAP_AXES[-rank:])
     window = {"stride": 1, "pad": 0, "dilation": 1}
     layouts = {"pad_mode": "explicit", "layout": "nchw", "filter_layout": "kcrs"}
     return {**dict.fromkeys(names, REQUIRED), **filters, **window, **more, "bias": False, **layouts}
@@ -78,9 +79,7 @@ class Filters(Operator):
 
     def infer(self, inputs: Sequence[Tensor], precision: Precision) -> Inferred:
         (x,) = inputs
-        image_axes = _IMAGE[-self.rank :].upper()
-        axes = in_layout("N", "C", image_axes, self.layout)  # type: ignore[arg-type]
-        self.need_rank(x, self.rank + 2, f"x[{','.join(map(str, axes))}]")
+        self.need_rank(x, self.rank + 2, axes_text("x", self.rank, self.layout))
         n, c, image = split_layout(x.shape, self.layout)
         filters, groups = self.grouping(c)
         self.need_same(c % groups, 0, "channels modulo groups")
@@ -144,11 +143,11 @@ class Filters(Operator):
     def from_sizes(
         cls, sizes: Mapping[str, Any], precision: Precision
     ) -> tuple[Operator, list[Tensor]]:
-        image = [sizes[axis] for axis in _IMAGE[-cls.rank :]]
+        image = [sizes[axis] for axis in IMAGE_AXES[-cls.rank :]]
         shape = in_layout(sizes["n"], sizes["c"], image, sizes["layout"])
         same_name = ("stride", "dilation", "bias", "pad_mode", "layout", "filter_layout")
         op = cls(
-            kernel=tuple(sizes[axis] for axis in _TAPS[-cls.rank :]),
+            kernel=tuple(sizes[axis] for axis in TAP_AXES[-cls.rank :]),
             padding=sizes["pad"],
             **{name: sizes[name] for name in same_name},
             **cls.filters_from_sizes(sizes),

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from perfmodel.core import (
+    FILTER_LAYOUTS,
+    LAYOUTS,
     REQUIRED,
     Bound,
     Dim,
@@ -19,11 +21,15 @@ from perfmodel.core import (
     Work,
     WorkBuilder,
     both,
+    choice,
+    filter_shape,
     gemms_work,
     gradient_of,
+    in_layout,
     pads,
     pair,
     size,
+    split_layout,
     window_outputs,
 )
 
@@ -55,41 +61,51 @@ class DepthwiseSeparableConv2d(Operator):
         "stride": 1,
         "pad": 0,
         "dilation": 1,
+        "layout": "nchw",
+        "filter_layout": "kcrs",
     }
     example = "depthwise_separable_conv2d:n=32,c=256,h=56,w=56,k=512,pad=1"
     small = (
         {"n": 1, "c": 2, "h": 5, "w": 6, "k": 3, "pad": 1},
         {"n": 2, "c": 3, "h": 9, "w": 7, "k": 2, "r": 3, "s": 2, "stride": 3},
         {"n": 1, "c": 3, "h": 7, "w": 5, "k": 1, "r": 2, "s": 3, "dilation": 2},
-    )
+        {"n": 2, "c": 3, "h": 4, "w": 3, "k": 2, "r": 2, "layout": "nhwc",
+         "filter_layout": "rsck"},
+    )  # fmt: skip
 
     out_channels: Dim = size(doc="number of 1x1 filters, K")
     kernel: Any = pair(3, doc="size of a depthwise filter, R and S")
     stride: Any = pair(1, doc="step between positions of a depthwise filter")
     padding: Any = pads(0, doc="zeros added at each border")
     dilation: Any = pair(1, doc="distance between taps of a depthwise filter")
+    layout: str = choice("nchw", LAYOUTS, doc="activations with channels first or last")
+    filter_layout: str = choice("kcrs", FILTER_LAYOUTS, doc="filters with taps last or first")
 
     def infer(self, inputs: Sequence[Tensor], precision: Precision) -> Inferred:
         (x,) = inputs
-        self.need_rank(x, 4, "x[N,C,H,W]")
-        n, c, h, w = x.shape
-        p, q = window_outputs(
-            self.name, (h, w), self.kernel, self.stride, self.padding, self.dilation
+        self.need_rank(x, 4, "x[N,H,W,C]" if self.layout == "nhwc" else "x[N,C,H,W]")
+        n, c, image = split_layout(x.shape, self.layout)
+        positions = window_outputs(
+            self.name, image, self.kernel, self.stride, self.padding, self.dilation
         )
         weights = tuple(
             Tensor(shape, precision.weight, "weight", name)
             for name, shape in (
-                ("depthwise", (c, 1, *both(self.kernel))),
-                ("pointwise", (self.out_channels, c, 1, 1)),
+                ("depthwise", filter_shape(c, 1, both(self.kernel), self.filter_layout)),
+                ("pointwise", filter_shape(self.out_channels, c, (1, 1), self.filter_layout)),
             )
         )
-        between = x.like(n, c, p, q).named("depthwise_output")
-        return Inferred((x.like(n, self.out_channels, p, q),), weights, kept=(between,))
+        between, y = (
+            x.like(*in_layout(n, channels, positions, self.layout))
+            for channels in (c, self.out_channels)
+        )
+        return Inferred((y,), weights, kept=(between.named("depthwise_output"),))
 
     def _sizes(self, t: Bound) -> tuple[Dim, Dim, Dim, Dim]:
-        n, k, p, q = t.y.shape
+        n, k, (p, q) = split_layout(t.y.shape, self.layout)
+        _, c, _ = split_layout(t.x.shape, self.layout)
         r, s = both(self.kernel)
-        return n * p * q, t.x.shape[1], k, r * s
+        return n * p * q, c, k, r * s
 
     def work(self, t: Bound) -> Work:
         positions, c, k, taps = self._sizes(t)
@@ -137,11 +153,11 @@ class DepthwiseSeparableConv2d(Operator):
     def from_sizes(
         cls, sizes: Mapping[str, Any], precision: Precision
     ) -> tuple[Operator, list[Tensor]]:
-        op = cls(
+        return cls.with_input(
+            [sizes[axis] for axis in "nchw"],
+            sizes,
+            precision,
             out_channels=sizes["k"],
             kernel=(sizes["r"], sizes["s"]),
-            stride=sizes["stride"],
             padding=sizes["pad"],
-            dilation=sizes["dilation"],
         )
-        return op, [Tensor(tuple(sizes[d] for d in "nchw"), precision.activation, name="x")]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from perfmodel.core import (
+    LAYOUTS,
     REQUIRED,
     Bound,
     Dim,
@@ -18,14 +18,16 @@ from perfmodel.core import (
     Tensor,
     Work,
     WorkBuilder,
+    choice,
     flag,
     gradient_of,
     missed_share,
     size,
+    split_layout,
 )
 from perfmodel.errors import InputError
 
-_NCHW = {"n": REQUIRED, "c": REQUIRED, "h": 1, "w": 1}
+_NCHW = {"n": REQUIRED, "c": REQUIRED, "h": 1, "w": 1, "layout": "nchw"}
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,10 @@ class SampleNorm(Operator):
     """
 
     category = "normalization"
+    input_sizes = ("n", "c", "h", "w")
 
     affine: bool = flag(True, doc="learned gamma and beta, one a channel")
+    layout: str = choice("nchw", LAYOUTS, doc="activations with channels first or last")
 
     @abstractmethod
     def groups_of(self, channels: Dim) -> Dim:
@@ -55,7 +59,7 @@ class SampleNorm(Operator):
         (x,) = inputs
         if len(x.shape) < 2:
             raise InputError(f"{self.name} expects x[N, C, ...], found {x}")
-        n, c = x.shape[:2]
+        n, c, _ = split_layout(x.shape, self.layout)
         groups = self.groups_of(c)
         self.need_same(c % groups, 0, "channels modulo groups")
         weights = [Tensor((c,), precision.weight, "weight", name) for name in ("gamma", "beta")]
@@ -64,7 +68,7 @@ class SampleNorm(Operator):
 
     def work(self, t: Bound) -> Work:
         x = t.x
-        n, c = x.shape[:2]
+        n, c, _ = split_layout(x.shape, self.layout)
         sets = n * self.groups_of(c)
         builder = WorkBuilder().read(x, *t.weights).write(t.y)
         values = 6 * x.elements + n * c if self.affine else 5 * x.elements
@@ -78,7 +82,7 @@ class SampleNorm(Operator):
 
     def gradients(self, t: Bound) -> list[Gradient]:
         x, dy = t.x, gradient_of(t.y)
-        n, c = x.shape[:2]
+        n, c, _ = split_layout(x.shape, self.layout)
         sets = n * self.groups_of(c)
         gamma = t.weights[:1]
         saved, makes = (x, *gamma, *t.kept), (x, *t.weights)
@@ -109,7 +113,7 @@ class GroupNorm(SampleNorm):
     small = (
         {"n": 1, "c": 4, "h": 3, "w": 3, "groups": 2},
         {"n": 2, "c": 3, "h": 1, "w": 5, "groups": 1},
-        {"n": 3, "c": 6, "h": 2, "w": 1, "groups": 3},
+        {"n": 3, "c": 6, "h": 2, "w": 1, "groups": 3, "layout": "nhwc"},
         {"n": 2, "c": 4, "h": 3, "w": 1, "groups": 2, "affine": False},
     )
 
@@ -117,13 +121,6 @@ class GroupNorm(SampleNorm):
 
     def groups_of(self, channels: Dim) -> Dim:
         return self.groups
-
-    @classmethod
-    def from_sizes(
-        cls, sizes: Mapping[str, Any], precision: Precision
-    ) -> tuple[Operator, list[Tensor]]:
-        x = Tensor(tuple(sizes[d] for d in "nchw"), precision.activation, name="x")
-        return cls(groups=sizes["groups"], affine=sizes["affine"]), [x]
 
 
 @dataclass(frozen=True)
@@ -142,17 +139,11 @@ class InstanceNorm(SampleNorm):
         {"n": 1, "c": 2, "h": 3, "w": 3},
         {"n": 2, "c": 3, "h": 1, "w": 5},
         {"n": 2, "c": 1, "h": 2, "w": 3, "affine": False},
+        {"n": 1, "c": 3, "h": 2, "w": 3, "layout": "nhwc"},
     )
 
     def groups_of(self, channels: Dim) -> Dim:
         return channels
-
-    @classmethod
-    def from_sizes(
-        cls, sizes: Mapping[str, Any], precision: Precision
-    ) -> tuple[Operator, list[Tensor]]:
-        x = Tensor(tuple(sizes[d] for d in "nchw"), precision.activation, name="x")
-        return cls(affine=sizes["affine"]), [x]
 
 
 @dataclass(frozen=True)
@@ -173,6 +164,7 @@ class LocalResponseNorm(Operator):
 
     name = "local_response_norm"
     category = "normalization"
+    input_sizes = ("n", "c", "h", "w")
     sizes = {**_NCHW, "size": 5}
     example = "local_response_norm:n=32,c=96,h=55,w=55"
     small = (
@@ -180,9 +172,11 @@ class LocalResponseNorm(Operator):
         {"n": 2, "c": 7, "h": 1, "w": 1},
         {"n": 1, "c": 2, "h": 3, "w": 1},
         {"n": 1, "c": 5, "size": 2},
+        {"n": 2, "c": 4, "h": 3, "w": 1, "size": 3, "layout": "nhwc"},
     )
 
     size: Dim = size(5, doc="channels in a neighbourhood")
+    layout: str = choice("nchw", LAYOUTS, doc="activations with channels first or last")
 
     def infer(self, inputs: Sequence[Tensor], precision: Precision) -> Inferred:
         (x,) = inputs
@@ -202,10 +196,3 @@ class LocalResponseNorm(Operator):
         builder.count("vector", dy.dtype, x.elements * (2 * self.size + 6))
         builder.count("special", dy.dtype, 2 * x.elements)
         return [Gradient("input", (x,), (x,), builder.build())]
-
-    @classmethod
-    def from_sizes(
-        cls, sizes: Mapping[str, Any], precision: Precision
-    ) -> tuple[Operator, list[Tensor]]:
-        x = Tensor(tuple(sizes[d] for d in "nchw"), precision.activation, name="x")
-        return cls(size=sizes["size"]), [x]

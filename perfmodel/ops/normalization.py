@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from perfmodel.core import (
     REQUIRED,
@@ -31,6 +30,7 @@ class RowNorm(Operator):
 
     category = "normalization"
     sizes = {"rows": REQUIRED, "cols": REQUIRED}
+    input_sizes = ("rows", "cols")
     small = ({"rows": 1, "cols": 4}, {"rows": 3, "cols": 7}, {"rows": 5, "cols": 1})
 
     def infer(self, inputs: Sequence[Tensor], precision: Precision) -> Inferred:
@@ -87,12 +87,6 @@ class RowNorm(Operator):
             return both * missed_share(both / rows, capacity)
 
         return [Gradient("input", makes, saved, builder.build(extra_traffic=extra))]
-
-    @classmethod
-    def from_sizes(
-        cls, sizes: Mapping[str, Any], precision: Precision
-    ) -> tuple[Operator, list[Tensor]]:
-        return cls(), [Tensor((sizes["rows"], sizes["cols"]), precision.activation, name="x")]
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from perfmodel.core import (
+    FILTER_LAYOUTS,
+    LAYOUTS,
     REQUIRED,
     Bound,
     Dim,
@@ -19,12 +21,16 @@ from perfmodel.core import (
     Work,
     WorkBuilder,
     both,
+    choice,
+    filter_shape,
     flag,
     gemms_work,
     gradient_of,
+    in_layout,
     pads,
     pair,
     size,
+    split_layout,
     window_outputs,
 )
 
@@ -66,13 +72,17 @@ class PartialConv2d(Operator):
         "pad": 0,
         "dilation": 1,
         "bias": False,
+        "layout": "nchw",
+        "filter_layout": "kcrs",
     }
     example = "partial_conv2d:n=8,c=128,h=64,w=64,k=128,r=3,s=3,pad=1"
     small = (
         {"n": 1, "c": 2, "h": 4, "w": 3, "k": 3, "r": 3, "s": 3, "pad": 1},
         {"n": 2, "c": 3, "h": 9, "w": 5, "k": 2, "r": 3, "s": 2, "stride": 3, "bias": True},
         {"n": 1, "c": 1, "h": 5, "w": 4, "k": 2, "r": 2, "s": 1, "dilation": 2, "bias": True},
-    )
+        {"n": 2, "c": 3, "h": 3, "w": 4, "k": 2, "r": 2, "s": 3, "bias": True, "layout": "nhwc",
+         "filter_layout": "rsck"},
+    )  # fmt: skip
 
     out_channels: Dim = size(doc="number of filters, K")
     kernel: Any = pair(doc="filter height and width, R and S")
@@ -80,28 +90,33 @@ class PartialConv2d(Operator):
     padding: Any = pads(0, doc="border added on each side; a hole")
     dilation: Any = pair(1, doc="distance between filter taps")
     bias: bool = flag(False, doc="add a learned bias")
+    layout: str = choice("nchw", LAYOUTS, doc="activations with channels first or last")
+    filter_layout: str = choice("kcrs", FILTER_LAYOUTS, doc="filters with taps last or first")
 
     def infer(self, inputs: Sequence[Tensor], precision: Precision) -> Inferred:
         x, mask = inputs
-        self.need_rank(x, 4, "x[N,C,H,W]")
-        self.need_rank(mask, 4, "mask[N,1,H,W]")
-        n, c, h, w = x.shape
-        for found, expected in zip(mask.shape, (n, 1, h, w), strict=True):
-            self.need_same(found, expected, "mask[N,1,H,W] against x")
-        p, q = window_outputs(
-            self.name, (h, w), self.kernel, self.stride, self.padding, self.dilation
+        last = self.layout == "nhwc"
+        self.need_rank(x, 4, "x[N,H,W,C]" if last else "x[N,C,H,W]")
+        self.need_rank(mask, 4, "mask[N,H,W,1]" if last else "mask[N,1,H,W]")
+        n, c, image = split_layout(x.shape, self.layout)
+        for found, expected in zip(mask.shape, in_layout(n, 1, image, self.layout), strict=True):
+            self.need_same(found, expected, "mask against x")
+        made = window_outputs(
+            self.name, image, self.kernel, self.stride, self.padding, self.dilation
         )
-        shape = (self.out_channels, c, *both(self.kernel))
+        shape = filter_shape(self.out_channels, c, both(self.kernel), self.filter_layout)
         weights = [Tensor(shape, precision.weight, "weight", "weight")]
         if self.bias:
             weights.append(Tensor((self.out_channels,), precision.weight, "weight", "bias"))
-        outputs = (x.like(n, self.out_channels, p, q), Tensor((n, 1, p, q), mask.dtype, "index"))
-        return Inferred(outputs, tuple(weights), kept=(x.like(n, 1, p, q).named("ratio"),))
+        y, one = (in_layout(n, k, made, self.layout) for k in (self.out_channels, 1))
+        outputs = (x.like(*y), Tensor(one, mask.dtype, "index"))
+        return Inferred(outputs, tuple(weights), kept=(x.like(*one).named("ratio"),))
 
     def _sizes(self, t: Bound) -> tuple[Dim, Dim, Dim]:
-        n, k, p, q = t.y.shape
+        n, k, (p, q) = split_layout(t.y.shape, self.layout)
+        _, c, _ = split_layout(t.x.shape, self.layout)
         r, s = both(self.kernel)
-        return n * p * q, k, t.x.shape[1] * r * s
+        return n * p * q, k, c * r * s
 
     def work(self, t: Bound) -> Work:
         x, y, (ratio,), dtype = t.x, t.y, t.kept, t.x.dtype
@@ -145,14 +160,13 @@ class PartialConv2d(Operator):
     def from_sizes(
         cls, sizes: Mapping[str, Any], precision: Precision
     ) -> tuple[Operator, list[Tensor]]:
-        n, c, h, w = (sizes[d] for d in "nchw")
-        op = cls(
+        op, inputs = cls.with_input(
+            [sizes[axis] for axis in "nchw"],
+            sizes,
+            precision,
             out_channels=sizes["k"],
             kernel=(sizes["r"], sizes["s"]),
-            stride=sizes["stride"],
             padding=sizes["pad"],
-            dilation=sizes["dilation"],
-            bias=sizes["bias"],
         )
-        x = Tensor((n, c, h, w), precision.activation, name="x")
-        return op, [x, Tensor((n, 1, h, w), "int8", "index", "mask")]
+        mask = in_layout(sizes["n"], 1, (sizes["h"], sizes["w"]), sizes["layout"])
+        return op, [*inputs, Tensor(mask, "int8", "index", "mask")]

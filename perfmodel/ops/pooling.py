@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from perfmodel.core import (
+    IMAGE_AXES,
     LAYOUTS,
     REQUIRED,
+    TAP_AXES,
     Bound,
     Dim,
     Gradient,
@@ -19,6 +21,7 @@ from perfmodel.core import (
     Tensor,
     Work,
     WorkBuilder,
+    axes_text,
     choice,
     flag,
     gradient_of,
@@ -31,12 +34,10 @@ from perfmodel.core import (
 )
 from perfmodel.core.dims import product
 
-_IMAGE, _TAPS = "dhw", "trs"
-
 
 def _sizes(rank: int) -> dict[str, Any]:
-    names = ("n", "c", *_IMAGE[-rank:], *_TAPS[-rank:])
-    stride = {"stride": _TAPS[-rank], "pad": 0, "ceil_mode": False, "layout": "nchw"}
+    names = ("n", "c", *IMAGE_AXES[-rank:], *TAP_AXES[-rank:])
+    stride = {"stride": TAP_AXES[-rank], "pad": 0, "ceil_mode": False, "layout": "nchw"}
     return {**dict.fromkeys(names, REQUIRED), **stride}
 
 
@@ -59,9 +60,7 @@ class Pool(Operator):
 
     def infer(self, inputs: Sequence[Tensor], precision: Precision) -> Inferred:
         (x,) = inputs
-        image_axes = _IMAGE[-self.rank :].upper()
-        axes = in_layout("N", "C", image_axes, self.layout)  # type: ignore[arg-type]
-        self.need_rank(x, self.rank + 2, f"x[{','.join(map(str, axes))}]")
+        self.need_rank(x, self.rank + 2, axes_text("x", self.rank, self.layout))
         n, c, image = split_layout(x.shape, self.layout)
         positions = window_outputs(
             self.name, image, self.kernel, self.stride, self.padding, ceil_mode=self.ceil_mode
@@ -98,16 +97,9 @@ class Pool(Operator):
     def from_sizes(
         cls, sizes: Mapping[str, Any], precision: Precision
     ) -> tuple[Operator, list[Tensor]]:
-        image = [sizes[axis] for axis in _IMAGE[-cls.rank :]]
-        shape = in_layout(sizes["n"], sizes["c"], image, sizes["layout"])
-        op = cls(
-            kernel=tuple(sizes[axis] for axis in _TAPS[-cls.rank :]),
-            stride=sizes["stride"],
-            padding=sizes["pad"],
-            ceil_mode=sizes["ceil_mode"],
-            layout=sizes["layout"],
-        )
-        return op, [Tensor(shape, precision.activation, name="x")]
+        shape = [sizes[axis] for axis in ("n", "c", *IMAGE_AXES[-cls.rank :])]
+        kernel = tuple(sizes[axis] for axis in TAP_AXES[-cls.rank :])
+        return cls.with_input(shape, sizes, precision, kernel=kernel, padding=sizes["pad"])
 
 
 _SMALL_1D = (

@@ -27,6 +27,15 @@ from perfmodel.core.dims import smallest
 from perfmodel.core.selection import tree_selection
 from perfmodel.errors import InputError
 
+SOFTMAX_SIZES = {"rows": REQUIRED, "cols": REQUIRED, "algorithm": "two_pass"}
+SOFTMAX_SMALL = (
+    {"rows": 1, "cols": 4},
+    {"rows": 3, "cols": 7},
+    {"rows": 5, "cols": 1},
+    {"rows": 3, "cols": 7, "algorithm": "online"},
+    {"rows": 5, "cols": 1, "algorithm": "online"},
+)
+
 
 @dataclass(frozen=True)
 class RowReduction(Operator):
@@ -34,6 +43,7 @@ class RowReduction(Operator):
 
     category = "reduction"
     sizes = {"rows": REQUIRED, "cols": REQUIRED}
+    input_sizes = ("rows", "cols")
     small: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {"rows": 1, "cols": 4},
         {"rows": 3, "cols": 7},
@@ -45,12 +55,6 @@ class RowReduction(Operator):
         if not x.shape:
             raise InputError(f"{self.name} expects x[..., C], found a scalar")
         return Inferred((x.like(*x.shape),))
-
-    @classmethod
-    def from_sizes(
-        cls, sizes: Mapping[str, Any], precision: Precision
-    ) -> tuple[Operator, list[Tensor]]:
-        return cls(), [Tensor((sizes["rows"], sizes["cols"]), precision.activation, name="x")]
 
 
 @dataclass(frozen=True)
@@ -75,15 +79,9 @@ class Softmax(RowReduction):
     """
 
     name = "softmax"
-    sizes = {"rows": REQUIRED, "cols": REQUIRED, "algorithm": "two_pass"}
+    sizes = SOFTMAX_SIZES
     example = "softmax:rows=16384,cols=4096"
-    small = (
-        {"rows": 1, "cols": 4},
-        {"rows": 3, "cols": 7},
-        {"rows": 5, "cols": 1},
-        {"rows": 3, "cols": 7, "algorithm": "online"},
-        {"rows": 5, "cols": 1, "algorithm": "online"},
-    )
+    small = SOFTMAX_SMALL
 
     algorithm: str = choice("two_pass", ("two_pass", "online"), doc="how it is computed")
 
@@ -107,36 +105,45 @@ class Softmax(RowReduction):
         work = _reread(builder, dy.bytes + t.y.bytes, rows, 1)
         return [Gradient("input", (t.x,), (t.y,), work)]
 
-    @classmethod
-    def from_sizes(
-        cls, sizes: Mapping[str, Any], precision: Precision
-    ) -> tuple[Operator, list[Tensor]]:
-        x = Tensor((sizes["rows"], sizes["cols"]), precision.activation, name="x")
-        return cls(algorithm=sizes["algorithm"]), [x]
-
 
 @dataclass(frozen=True)
 class LogSoftmax(RowReduction):
     """Logarithm of the softmax over the last axis: ``x[..., C] -> y[..., C]``.
 
-    ``y_i = x_i - max x - log(sum_j exp(x_j - max x))``. A row of C takes C-1
-    comparisons, 2C subtractions, C-1 additions, C exponentials and one logarithm.
-    A row that does not fit the inner level is read three times. Backward from the
-    output: ``dx = dy - exp(y) sum_j dy_j``, 3C-1 operations and C exponentials a row.
+    ``y_i = x_i - max x - log(sum_j exp(x_j - max x))``. Two algorithms:
+
+    - ``two_pass``: a row of C takes C-1 comparisons, 2C subtractions, C-1
+      additions, C exponentials and one logarithm. A row that does not fit the
+      inner level is read three times.
+    - ``online``: maximum and sum in one pass as of `softmax`, five operations and
+      two exponentials for each value but the first; then one logarithm, one
+      addition and C subtractions. A row that does not fit is read twice.
+
+    Backward from the output: ``dx = dy - exp(y) sum_j dy_j``, 3C-1 operations and C
+    exponentials a row.
     Source: Blanchard, Higham and Higham, "Accurately computing the log-sum-exp
-    and softmax functions", IMA J. Numer. Anal. 41 (2021).
+    and softmax functions", IMA J. Numer. Anal. 41 (2021); Milakov and Gimelshein,
+    arXiv:1805.02867.
     """
 
     name = "log_softmax"
+    sizes = SOFTMAX_SIZES
     example = "log_softmax:rows=16384,cols=4096"
+    small = SOFTMAX_SMALL
+
+    algorithm: str = choice("two_pass", ("two_pass", "online"), doc="how it is computed")
 
     def work(self, t: Bound) -> Work:
         x, cols = t.x, t.x.shape[-1]
         rows = x.elements // cols
+        online = self.algorithm == "online"
         builder = WorkBuilder().read(x).write(t.y)
-        builder.count("vector", x.dtype, rows * (4 * cols - 2))
-        builder.count("special", x.dtype, rows * (cols + 1))
-        return _reread(builder, x.bytes, rows, 2)
+        builder.count("vector", x.dtype, rows * (6 * cols - 4 if online else 4 * cols - 2))
+        builder.count("special", x.dtype, rows * (2 * cols - 1 if online else cols + 1))
+        return _reread(builder, x.bytes, rows, 1 if online else 2)
+
+    def algorithms(self, t: Bound) -> list[Algorithm]:
+        return [Algorithm(self.algorithm, self.work(t))]
 
     def gradients(self, t: Bound) -> list[Gradient]:
         dy, cols = gradient_of(t.y), t.x.shape[-1]
@@ -192,13 +199,6 @@ class KWinnersTakeAll(RowReduction):
         builder = WorkBuilder().read(gradient_of(t.y), t.y).write(gradient_of(t.x))
         builder.count("vector", t.x.dtype, 2 * t.x.elements)
         return [Gradient("input", (t.x,), (t.y,), builder.build())]
-
-    @classmethod
-    def from_sizes(
-        cls, sizes: Mapping[str, Any], precision: Precision
-    ) -> tuple[Operator, list[Tensor]]:
-        x = Tensor((sizes["rows"], sizes["cols"]), precision.activation, name="x")
-        return cls(k=sizes["k"]), [x]
 
 
 def _reread(builder: WorkBuilder, bytes: Dim, rows: Dim, times: int) -> Work:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from perfmodel.core import (
     REQUIRED,
@@ -34,6 +33,7 @@ class Selection(Operator):
 
     category = "reduction"
     sizes = {"rows": REQUIRED, "cols": REQUIRED}
+    input_sizes = ("rows", "cols")
 
     axis: Dim = size(-1, doc="the axis along which values are compared", least=-16)
 
@@ -75,12 +75,6 @@ class ArgMax(Selection):
     def work(self, t: Bound) -> Work:
         builder = WorkBuilder().read(t.x).write(t.y)
         return builder.count("vector", t.x.dtype, t.x.elements - t.y.elements).build()
-
-    @classmethod
-    def from_sizes(
-        cls, sizes: Mapping[str, Any], precision: Precision
-    ) -> tuple[Operator, list[Tensor]]:
-        return cls(), [Tensor((sizes["rows"], sizes["cols"]), precision.activation, name="x")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,13 +122,6 @@ class TopK(Selection):
     def gradients(self, t: Bound) -> list[Gradient]:
         return _from_indices(t)
 
-    @classmethod
-    def from_sizes(
-        cls, sizes: Mapping[str, Any], precision: Precision
-    ) -> tuple[Operator, list[Tensor]]:
-        x = Tensor((sizes["rows"], sizes["cols"]), precision.activation, name="x")
-        return cls(k=sizes["k"]), [x]
-
 
 @dataclass(frozen=True)
 class Sort(Selection):
@@ -175,9 +162,3 @@ class Sort(Selection):
 
     def gradients(self, t: Bound) -> list[Gradient]:
         return _from_indices(t)
-
-    @classmethod
-    def from_sizes(
-        cls, sizes: Mapping[str, Any], precision: Precision
-    ) -> tuple[Operator, list[Tensor]]:
-        return cls(), [Tensor((sizes["rows"], sizes["cols"]), precision.activation, name="x")]

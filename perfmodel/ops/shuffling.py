@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from perfmodel.core import (
     REQUIRED,
@@ -27,6 +26,7 @@ class Shuffle(Operator):
     """Base of rearrangements of an image: every value is read and written once."""
 
     category = "movement"
+    input_sizes = ("n", "c", "h", "w")
 
     def work(self, t: Bound) -> Work:
         return WorkBuilder().read(t.x).write(t.y).build()
@@ -63,13 +63,6 @@ class PixelShuffle(Shuffle):
         self.need_same(c % (f * f), 0, "channels modulo the factor's square")
         return Inferred((x.like(n, c // (f * f), h * f, w * f),))
 
-    @classmethod
-    def from_sizes(
-        cls, sizes: Mapping[str, Any], precision: Precision
-    ) -> tuple[Operator, list[Tensor]]:
-        x = Tensor(tuple(sizes[d] for d in "nchw"), precision.activation, name="x")
-        return cls(factor=sizes["factor"]), [x]
-
 
 @dataclass(frozen=True)
 class PixelUnshuffle(Shuffle):
@@ -99,13 +92,6 @@ class PixelUnshuffle(Shuffle):
         self.need_same(w % f, 0, "width modulo the factor")
         return Inferred((x.like(n, c * (f * f), h // f, w // f),))
 
-    @classmethod
-    def from_sizes(
-        cls, sizes: Mapping[str, Any], precision: Precision
-    ) -> tuple[Operator, list[Tensor]]:
-        x = Tensor(tuple(sizes[d] for d in "nchw"), precision.activation, name="x")
-        return cls(factor=sizes["factor"]), [x]
-
 
 @dataclass(frozen=True)
 class ChannelShuffle(Shuffle):
@@ -131,10 +117,3 @@ class ChannelShuffle(Shuffle):
         self.need_rank(x, 4, "x[N,C,H,W]")
         self.need_same(x.shape[1] % self.groups, 0, "channels modulo groups")
         return Inferred((x.like(*x.shape),))
-
-    @classmethod
-    def from_sizes(
-        cls, sizes: Mapping[str, Any], precision: Precision
-    ) -> tuple[Operator, list[Tensor]]:
-        x = Tensor(tuple(sizes[d] for d in "nchw"), precision.activation, name="x")
-        return cls(groups=sizes["groups"]), [x]

@@ -18,6 +18,7 @@ from perfmodel.core import (
     Tensor,
     Work,
     WorkBuilder,
+    choice,
     gradient_of,
     missed_share,
     size,
@@ -34,9 +35,16 @@ NUMBER_BYTES = 4
 class SlideAffine(Operator):
     """Affine layer of active neurons only: ``x[..., I] -> y[..., A]``, ``weight[O,I], bias[O]``.
 
-    The input is hashed by signed random projections (SimHash): ``hyperplanes``
-    of L tables of K bits, ``K L I`` MACs and ``K L`` comparisons a sample. The
-    buckets found in the L tables list the neurons that are likely to be large;
+    The input is hashed for L tables by K hashes each:
+
+    - ``simhash``, signs of random projections by ``hyperplanes``: ``K L I`` MACs and
+      ``K L`` comparisons a sample;
+    - ``dwta``, densified winner-take-all: where the largest of the ``bin`` values lies
+      that stand at given ``positions`` of x, ``K L (bin - 1)`` comparisons. The positions
+      are permutations of x, end to end. No bin of a dense input is empty, so none is
+      filled from another.
+
+    The buckets found in the L tables list the neurons that are likely to be large;
     of them ``A = sampled O``, rounded up, are computed: ``A I`` MACs and A
     additions. Only their rows of the weights are read, at most all O over a
     batch; rows that several samples share stay as far as the inner level holds
@@ -44,7 +52,9 @@ class SlideAffine(Operator):
 
     The gradient with respect to x and the rows computed costs ``2 A I`` MACs;
     that of weight and bias is sparse.
-    Source: Chen et al., "SLIDE", arXiv:1903.03129; Charikar, STOC 2002 (SimHash).
+    Source: Chen et al., "SLIDE", arXiv:1903.03129; Charikar, STOC 2002 (SimHash);
+    Chen and Shrivastava, "Densified winner take all (WTA) hashing for sparse
+    datasets", UAI 2018.
     """
 
     name = "slide_affine"
@@ -56,20 +66,28 @@ class SlideAffine(Operator):
         "sampled": "0.005",
         "bits": 9,
         "tables": 50,
+        "hashing": "simhash",
+        "bin": 8,
     }
     example = "slide_affine:m=128,n=670091,k=128"
     small = (
         {"m": 1, "n": 7, "k": 3, "sampled": "0.4", "bits": 2, "tables": 3},
         {"m": 3, "n": 4, "k": 2, "sampled": "1", "bits": 1, "tables": 2},
         {"m": 1, "n": 5, "k": 1, "sampled": "1/5", "bits": 3, "tables": 1},
-    )
+        {"m": 2, "n": 3, "k": 3, "sampled": "1", "bits": 2, "tables": 3, "hashing": "dwta",
+         "bin": 2},
+        {"m": 1, "n": 5, "k": 4, "sampled": "0.5", "bits": 1, "tables": 2, "hashing": "dwta",
+         "bin": 3},
+    )  # fmt: skip
 
     units: Dim = size(doc="number of neurons, O")
     sampled: str = text(
         "0.005", doc="share of the neurons computed for a sample, over 0, at most 1"
     )
-    bits: Dim = size(9, doc="hash bits of a table, K")
+    bits: Dim = size(9, doc="hashes of a table, K: bits, or the codes of winners")
     tables: Dim = size(50, doc="hash tables, L")
+    hashing: str = choice("simhash", ("simhash", "dwta"), doc="how the input is hashed")
+    bin: Dim = size(8, doc="values of which one wins, with dwta")
 
     def infer(self, inputs: Sequence[Tensor], precision: Precision) -> Inferred:
         (x,) = inputs
@@ -79,11 +97,17 @@ class SlideAffine(Operator):
         weights = (
             Tensor((self.units, width), precision.weight, "weight", "weight"),
             Tensor((self.units,), precision.weight, "weight", "bias"),
-            Tensor((self.tables, self.bits, width), precision.weight, "state", "hyperplanes"),
+            self._hashes(width, precision),
         )
         numbers = (*x.shape[:-1], active)
         kept = Tensor(numbers, precision.of("index"), "index", "active")
         return Inferred((x.like(*numbers),), weights, kept=(kept,))
+
+    def _hashes(self, width: Dim, precision: Precision) -> Tensor:
+        shape = (self.tables, self.bits)
+        if self.hashing == "dwta":
+            return Tensor((*shape, self.bin), precision.of("index"), "index", "positions")
+        return Tensor((*shape, width), precision.weight, "state", "hyperplanes")
 
     def active(self) -> Dim:
         """Return the neurons computed for a sample, A."""
@@ -101,10 +125,13 @@ class SlideAffine(Operator):
     def work(self, t: Bound) -> Work:
         x, hashes = t.x, self.tables * self.bits
         samples, width, active = product(x.shape[:-1]), x.shape[-1], self.active()
-        macs = samples * width * (hashes + active)
-        builder = WorkBuilder().read(x, t.weight("hyperplanes")).write(t.y)
+        macs = samples * width * active
+        compared = hashes * (self.bin - 1)
+        if self.hashing == "simhash":
+            macs, compared = macs + samples * width * hashes, hashes
+        builder = WorkBuilder().read(x, t.weights[2]).write(t.y)
         builder.count("matrix", x.dtype, 2 * macs)
-        builder.count("vector", x.dtype, samples * (hashes + active))
+        builder.count("vector", x.dtype, samples * (compared + active))
         rows = self._rows(samples)
         self._read_rows(builder, t, rows)
         buckets = samples * (self.tables + active) * NUMBER_BYTES
@@ -155,5 +182,5 @@ class SlideAffine(Operator):
         cls, sizes: Mapping[str, Any], precision: Precision
     ) -> tuple[Operator, list[Tensor]]:
         x = Tensor((sizes["m"], sizes["k"]), precision.activation, name="x")
-        names = ("sampled", "bits", "tables")
+        names = ("sampled", "bits", "tables", "hashing", "bin")
         return cls(units=sizes["n"], **{name: sizes[name] for name in names}), [x]

@@ -55,8 +55,8 @@ CASES: dict[str, Any] = {
     "neg": [({}, RAGGED, {}, lambda x, w: np.negative(x))],
     "maximum": [({}, [(2, 3, 5), (3, 1)], {}, lambda a, b, w: np.maximum(a, b))],
     "minimum": [({}, [(3, 1), (2, 3, 5)], {}, lambda a, b, w: np.minimum(a, b))],
-    "log_softmax": [({}, RAGGED, {}, lambda x, w: x - np.logaddexp.reduce(
-        x, axis=-1, keepdims=True))],
+    "log_softmax": [({"algorithm": a}, RAGGED, {}, lambda x, w: x - np.logaddexp.reduce(
+        x, axis=-1, keepdims=True)) for a in ("two_pass", "online")],
     "k_winners_take_all": [
         ({"k": k}, RAGGED, {}, lambda x, w, k=k: winners(x, k)) for k in (1, 3, 5)],
 }  # fmt: skip

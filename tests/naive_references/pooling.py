@@ -33,6 +33,16 @@ def adaptive(x: Array, reduce: Any, p: int, q: int) -> Array:
     )
 
 
+def adapted(x: Array, reduce: Any, bins: Any) -> Array:
+    """Reduce one axis after the other, which reduces boxes."""
+    for axis, count in enumerate(bins, 2):
+        size = x.shape[axis]
+        ends = [(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]
+        parts = [reduce(np.take(x, range(a, b), axis), axis=axis) for a, b in ends]
+        x = np.stack(parts, axis=axis)
+    return x
+
+
 def pyramid(x: Array, levels: Any) -> Array:
     return np.concatenate(
         [adaptive(x, np.max, n, n).reshape(x.shape[0], -1) for n in levels], axis=1
@@ -66,6 +76,14 @@ CASES: dict[str, Any] = {
         ({}, [(2, 3, 7, 5)], {}, lambda x, w: x.max(axis=(2, 3), keepdims=True)),
         ({"layout": "nhwc"}, [(2, 7, 5, 3)], {}, lambda x, w: x.max(axis=(1, 2), keepdims=True)),
     ],
+    **{f"global_{name}_pool{len(shape) - 2}d": [
+        ({}, [shape], {}, lambda x, w, f=f: f(x, axis=tuple(range(2, x.ndim)), keepdims=True))]
+        for name, f in (("avg", np.mean), ("max", np.max))
+        for shape in ((2, 3, 7), (2, 3, 4, 3, 2))},
+    **{f"adaptive_{name}_pool{len(bins)}d": [
+        ({"bins": bins}, [shape], {}, lambda x, w, f=f, b=bins: adapted(x, f, b))]
+        for name, f in (("avg", np.mean), ("max", np.max))
+        for bins, shape in (((3,), (2, 3, 7)), ((2, 3, 4), (1, 2, 5, 3, 3)))},
     "adaptive_avg_pool2d": [
         ({"bins": bins}, [(2, 3, 7, 5)], {}, lambda x, w, b=bins: adaptive(x, np.mean, *b))
         for bins in ((3, 2), (7, 1), (9, 4))],
@@ -78,4 +96,4 @@ CASES: dict[str, Any] = {
 }  # fmt: skip
 
 #: their second inputs are random bits and places
-APART = {"stochastic_pool2d", "max_unpool2d"}
+APART = {f"{name}{rank}d" for name in ("stochastic_pool", "max_unpool") for rank in (1, 2, 3)}
