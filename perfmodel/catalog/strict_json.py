@@ -144,7 +144,9 @@ class _Reader:
             value, self.at = _DECODER.raw_decode(self.text, self.at)
         except JSONDecodeError as error:
             self.at = error.pos
-            raise self._error(f"a text with a fault ({error.msg})", "JSON's escapes") from None
+            line, column = self._mark()
+            where = f"{self.name}:{line}:{column}"
+            raise InputError(f"not JSON: {error.msg}", where=where) from None
         return str(value)
 
     def _number(self, match: re.Match[str]) -> int | float:

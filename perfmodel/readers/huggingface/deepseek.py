@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from perfmodel.errors import InputError
 from perfmodel.readers.huggingface.decoder import decoder_phases
 from perfmodel.readers.huggingface.facts import Facts
 from perfmodel.readers.huggingface.registry import architecture
@@ -47,7 +46,9 @@ def _deepseek(facts: Facts) -> Sections:
         ("vocabulary", "vocab_size"),
     ):  # fmt: skip
         dims[dim] = facts.size(key)
-    facts.divides("pairs of", 2, "qk_rope_head_dim", dims["rope_dim"])
+    if dims["rope_dim"] % 2:
+        found = f"qk_rope_head_dim: found {dims['rope_dim']}, expected an even number"
+        raise facts.fail("qk_rope_head_dim", found)
     dims["sequence"] = sections["phases"]["prefill"]["sequence"]
     attention = blocks["latent_attention"]["nodes"]
     rank = facts.size("q_lora_rank", 1536, null=None)
@@ -59,19 +60,12 @@ def _deepseek(facts: Facts) -> Sections:
     if facts.flag("attention_bias", False):
         for name in {"q_a_proj", "kv_a_proj", "k_pe", "o_proj"} & set(attention):
             attention[name]["bias"] = True
-    if facts.activation(default="silu") != "silu":
-        raise _only("silu", facts)
+    facts.refuse("hidden_act", "silu")
     _experts(facts, sections)
     if facts.flag("tie_word_embeddings", False):
-        nodes["embedding"]["share"], nodes["lm_head"]["share"] = (
-            {"table": "words"},
-            {"weight": "words"},
-        )
+        nodes["embedding"]["share"] = {"table": "words"}
+        nodes["lm_head"]["share"] = {"weight": "words"}
     return sections
-
-
-def _only(act: str, facts: Facts) -> InputError:
-    return facts.fail("hidden_act", f"hidden_act: expected {act}, the only one that is modelled")
 
 
 def _experts(facts: Facts, sections: Sections) -> None:
