@@ -172,7 +172,11 @@ CASES: dict[str, list[Case]] = {
          "hidden_weight": (3, 2, 12, 3), "bias": (3, 2, 2, 12)},
         lambda x, w: lstm(x, w, 3, 2))],
     "rope": [({"head_dim": 4}, [(2, 3, 12)], {"table": (3, 4)},
-              lambda x, w: rope(x, w["table"], 4))],
+              lambda x, w: rope(x, w["table"], 4)),
+             ({"head_dim": 5, "rotary_dim": 2}, [(2, 3, 10)], {"table": (3, 2)},
+              lambda x, w: np.concatenate(
+                  [part for h in (x[..., :5], x[..., 5:])
+                   for part in (rope(h[..., :2], w["table"], 2), h[..., 2:])], axis=-1))],
     "reshape": [({"shape": (3, -1, 2)}, [(4, 9)], {}, lambda x, w: x.reshape(3, 6, 2))],
     "flatten": [({}, RAGGED, {}, lambda x, w: x.reshape(2, 15))],
     "transpose": [

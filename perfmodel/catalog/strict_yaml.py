@@ -50,8 +50,13 @@ class Document:
 
 def load_document(file: Path) -> Document:
     """Read and parse ``file``; raises InputError with the place of the first problem."""
+    return parse_document(read_text(file, "YAML"), str(file))
+
+
+def read_text(file: Path, language: str) -> str:
+    """Return the text of ``file``, which should hold ``language``; InputError where it is none."""
     if file.is_dir():
-        raise InputError(f"found a folder at '{file}', expected a YAML file")
+        raise InputError(f"found a folder at '{file}', expected a {language} file")
     try:
         raw = file.read_bytes()
     except FileNotFoundError:
@@ -60,16 +65,16 @@ def load_document(file: Path) -> Document:
         raise InputError(f"cannot read '{file}': {error.strerror or error}") from None
     if len(raw) > MAX_BYTES:
         raise InputError(
-            f"'{file}' has {len(raw):,} bytes, expected a YAML file of at most {MAX_BYTES:,}"
+            f"'{file}' has {len(raw):,} bytes, expected a {language} file of at most {MAX_BYTES:,}"
         )
     try:
-        text = raw.decode("utf-8-sig")
+        return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         raise InputError(
-            f"byte {error.start} is not UTF-8, expected a YAML text file", where=f"{file}:{line}:1"
+            f"byte {error.start} is not UTF-8, expected a {language} text file",
+            where=f"{file}:{line}:1",
         ) from None
-    return parse_document(text, str(file))
 
 
 def parse_document(text: str, name: str) -> Document:

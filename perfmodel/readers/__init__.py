@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from perfmodel.catalog import looks_like_path
@@ -12,7 +13,7 @@ __all__ = ["load_workload"]
 
 
 def load_workload(name_or_path: str | Workload, **dims: Any) -> Workload:
-    """Return a network by built-in name, YAML path, or inline operator.
+    """Return a network by built-in name, path (YAML, config.json), or inline operator.
 
     ``dims`` set the workload's sizes, as in ``load_workload("resnet50", batch=8)``;
     a size may be a float64 array. Raises InputError for whatever is wrong.
@@ -29,11 +30,15 @@ def load_workload(name_or_path: str | Workload, **dims: Any) -> Workload:
 
 
 def _read(name: str) -> Workload:
+    if name.endswith(".json"):
+        from perfmodel.readers.huggingface import read_config
+
+        return read_config(Path(name))
     if looks_like_path(name):
-        if name.endswith((".onnx", ".json")):
+        if name.endswith(".onnx"):
             raise InputError(
-                f"cannot read {shorten(name)}, expected a built-in name, a .yaml file"
-                " or an operator such as matmul:m=1,n=2,k=3"
+                f"cannot read {shorten(name)}, expected a built-in name, a .yaml file,"
+                " a config.json or an operator such as matmul:m=1,n=2,k=3"
             )
     elif ":" in name:
         from perfmodel.readers.inline import parse_inline
