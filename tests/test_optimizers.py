@@ -1,0 +1,87 @@
+"""Steps of some rows, on master copies, and over gradients added up in place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from oracle import bind
+
+from perfmodel.core import Work, parse_precision
+from perfmodel.errors import InputError
+from perfmodel.kernels.naive import naive_kernel
+from perfmodel.ops import get_operator, registry
+from perfmodel.readers.inline import complete_sizes, parse_inline
+
+BY_ROWS = {"sgd": 0, "momentum": 1, "adagrad": 1, "adam": 2}
+OF_ALL = {"adamw": 2, "lamb": 2, "adafactor": 0}
+
+
+def work(name: str, dtype: str, **sizes: Any) -> Work:
+    cls, precision = get_operator(name), parse_precision(dtype)
+    op, inputs = cls.from_sizes(complete_sizes(cls, sizes), precision)
+    return op.work(bind(op, inputs, precision))
+
+
+def test_every_optimizer_is_known_here() -> None:
+    known = {n for n, op in registry().items() if op.category == "optimizer"}
+    assert known == BY_ROWS.keys() | OF_ALL.keys()
+
+
+def test_adagrad_divides_by_the_root_of_the_sum_of_squares() -> None:
+    random = np.random.default_rng(0)
+    p, g, s = random.normal(size=7), random.normal(size=7), random.uniform(1, 2, 7)
+    found, squares = naive_kernel("adagrad")(p, g, s, weights={})
+    np.testing.assert_allclose(squares, s + g**2, rtol=1e-12)
+    np.testing.assert_allclose(found, p - 0.1 * g / (np.sqrt(s + g**2) + 1e-8), rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", BY_ROWS)
+def test_a_step_of_rows_is_the_dense_step_of_those_rows(name: str) -> None:
+    random = np.random.default_rng(0)
+    tensors = [random.uniform(0.5, 1.5, (4, 3)) for _ in range(2 + BY_ROWS[name])]
+    p, g, *states = tensors
+    rows = np.array([2, 0, 3, 1])
+    # Row i of the gradient belongs to row rows[i] of the table.
+    dense = np.empty_like(g)
+    dense[rows] = g
+    kernel = naive_kernel(name)
+    expected = kernel(p, dense, *states, weights={})
+    found = kernel(p.ravel(), g.ravel(), *(s.ravel() for s in states), rows, weights={})
+    both = zip(*(made if isinstance(made, tuple) else (made,) for made in (found, expected)),
+               strict=True)  # fmt: skip
+    for a, b in both:
+        np.testing.assert_array_equal(a.reshape(4, 3), b)
+
+
+@pytest.mark.parametrize("name", [n for n in BY_ROWS | OF_ALL if n != "adafactor"])
+def test_a_master_copy_is_read_written_and_copied(name: str) -> None:
+    plain, master = (work(name, "bf16", elements=1000, master=m) for m in (False, True))
+    # fp32 in place of bf16 twice, and the bf16 copy; lamb reads the parameter twice besides.
+    moved = (master.bytes_read + master.bytes_written) - (plain.bytes_read + plain.bytes_written)
+    assert moved == 1000 * (2 * (4 - 2) + 2)
+    assert master.flops == plain.flops
+    states = 4 * (BY_ROWS | OF_ALL)[name]
+    update = 4 if name == "lamb" else 0
+    assert master.bytes_read == 1000 * (4 + 2 + states + update)
+    assert master.bytes_written == 1000 * (4 + 2 + states + update)
+
+
+def test_clearing_writes_the_gradient_once_more() -> None:
+    for name in BY_ROWS:
+        plain, cleared = (work(name, "bf16", elements=1000, clear=c) for c in (False, True))
+        assert cleared.bytes_written - plain.bytes_written == 2 * 1000
+        assert cleared.bytes_read == plain.bytes_read
+
+
+def test_rows_read_their_numbers() -> None:
+    plain, rows = (work("adam", "fp32", elements=1000, rows=r) for r in (0, 10))
+    assert rows.bytes_read - plain.bytes_read == 8 * 10
+    assert rows.flops == plain.flops
+
+
+def test_rows_must_divide_the_parameters() -> None:
+    workload = parse_inline("sgd:elements=10,rows=3")
+    with pytest.raises(InputError, match="parameters modulo rows: found 1, expected 0"):
+        workload.bind()
