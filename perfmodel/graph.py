@@ -115,11 +115,11 @@ class Graph:
     """A network with bound sizes, its nodes in an order of execution.
 
     ``shared`` maps ``node.weight`` to the tensor it shares, so that tied
-    parameters count once. ``optimizer_bytes`` is what training keeps besides
-    weights and their gradients; ``carried`` names the tensors that a repeated
-    block hands from one execution to the next (their gradients are wanted even
-    where they come from the network's inputs); ``loss`` is the operator that
-    training puts behind the first output.
+    parameters count once. ``gradient_bytes`` is what training keeps of the weights'
+    gradients, ``optimizer_bytes`` what it keeps besides; ``carried`` names the
+    tensors that a repeated block hands from one execution to the next (their
+    gradients are wanted even where they come from the network's inputs); ``loss``
+    is the operator that training puts behind the first output.
     """
 
     name: str
@@ -131,6 +131,7 @@ class Graph:
     outputs: tuple[str, ...]
     shared: Mapping[str, str] = field(default_factory=dict)
     optimizer_bytes: Dim = 0
+    gradient_bytes: Dim = 0
     carried: frozenset[str] = frozenset()
     loss: str | None = None
 

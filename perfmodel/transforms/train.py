@@ -11,13 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from perfmodel.core import Bound, Dim, Gradient, Precision, Tensor, gradient_of
-from perfmodel.core.dims import largest, product, total
-from perfmodel.core.formats import FORMATS
+from perfmodel.core import Bound, Dim, Gradient, Tensor, gradient_of
 from perfmodel.errors import InputError, did_you_mean
 from perfmodel.graph import Graph, Node, bind_operator
 from perfmodel.ops import get_operator, registry
 from perfmodel.readers.inline import complete_sizes
+from perfmodel.transforms.stepping import optimizer_steps, weight_name
 
 #: categories that selective recomputation runs again
 CHEAP = ("elementwise", "normalization", "reduction", "attention")
@@ -37,8 +36,8 @@ def optimizer_names() -> list[str]:
 def expand_training(graph: Graph, optimizer: str = "adam", recompute: str = "none") -> Graph:
     """Return one training step of ``graph``.
 
-    Weights in a format narrower than 32 bits get an fp32 master copy, counted
-    with the optimizer's state. Raises InputError for an unknown optimizer or
+    Weights in a format narrower than 32 bits get an fp32 master copy, which the
+    optimizer steps, and which counts as its state. Raises InputError for an unknown optimizer or
     recomputation, or where an operator on the way to a weight has no gradient.
     """
     if optimizer not in optimizer_names():
@@ -56,15 +55,16 @@ def expand_training(graph: Graph, optimizer: str = "adam", recompute: str = "non
     again = RECOMPUTE[recompute]
     backward = _Backward(nodes, graph, again)
     backward.run(loss.output.name if loss else graph.outputs[0])
-    steps, state = _optimizer_nodes(graph, optimizer)
+    steps = optimizer_steps(graph, optimizer, backward.written)
     # What is computed again keeps no temporaries the first time.
     forward = [replace(n, keeps=()) if again(n) else n for n in nodes]
     return replace(
         graph,
-        nodes=(*forward, *backward.made, *steps),
+        nodes=(*forward, *backward.made, *steps.nodes),
         inputs=(*graph.inputs, *(loss.tensors.inputs[1:] if loss else ())),
         outputs=(),
-        optimizer_bytes=state + _master_bytes(graph),
+        optimizer_bytes=steps.state_bytes,
+        gradient_bytes=steps.gradient_bytes,
     )
 
 
@@ -92,12 +92,17 @@ def _loss(graph: Graph) -> Node | None:
 
 @dataclass
 class _Backward:
-    """Walks the forward nodes in reverse; ``made`` collects backward and recompute nodes."""
+    """Walks the forward nodes in reverse.
+
+    ``made`` collects backward and recompute nodes, ``written`` the kernels that write
+    a weight's gradient.
+    """
 
     nodes: Sequence[Node]
     graph: Graph
     again: Callable[[Node], bool]
     made: list[Node] = field(default_factory=list)
+    written: dict[str, list[Gradient]] = field(default_factory=dict)
     _arrived: set[str] = field(default_factory=set)
     _clones: dict[str, Tensor] = field(default_factory=dict)
 
@@ -143,6 +148,7 @@ class _Backward:
         inputs = {id(t) for t in node.tensors.inputs}
         for tensor in gradient.makes:
             if id(tensor) not in inputs:
+                self.written.setdefault(weight_name(self.graph, node, tensor), []).append(gradient)
                 continue
             if tensor.name in self._arrived and tensor.name in makers:
                 self._accumulate(tensor, node.count)
@@ -173,47 +179,3 @@ class _Backward:
             before = (*maker.tensors.outputs, *maker.keeps)
             self._clones |= dict(zip((t.name for t in before), (*outputs, *keeps), strict=True))
         return self._clones[tensor.name]
-
-
-def _optimizer_nodes(graph: Graph, optimizer: str) -> tuple[list[Node], Dim]:
-    """Return an optimizer step for each node with learned weights, and the bytes of its state."""
-    cls = get_operator(optimizer)
-    steps: list[Node] = []
-    state: list[Dim] = []
-    seen: set[str] = set()
-    for node in graph.forward:
-        tied = {graph.shared.get(f"{node.name}.{w.name}") for w in node.tensors.weights} - {None}
-        own = [
-            w
-            for w in node.tensors.weights
-            if w.role == "weight" and graph.shared.get(f"{node.name}.{w.name}") not in seen
-        ]
-        seen |= {str(t) for t in tied}
-        for piece, given in _pieces(cls.sizes, own).items():
-            op, inputs = cls.from_sizes(complete_sizes(cls, given), _weights(graph))
-            name = ".".join(part for part in (node.name, piece, optimizer) if part)
-            named = [t.named(f"{name}.{t.name}") for t in inputs]
-            step = bind_operator(name, op, named, _weights(graph), node.count)
-            steps.append(replace(step, role="optimizer"))
-            state += [node.count * t.bytes for t in named if t.role == "state"]
-    return steps, total(state)
-
-
-def _pieces(sizes: Mapping[str, object], weights: Sequence[Tensor]) -> dict[str, dict[str, Dim]]:
-    """Return what an optimizer steps at once: all weights of a node, or each if it is factored."""
-    there = [w for w in weights if largest(w.elements) > 0]
-    if "elements" in sizes:
-        return {"": {"elements": total(w.elements for w in there)}} if there else {}
-    # Factored statistics take a weight as rows by columns of its last axis.
-    return {w.name: {"rows": product(w.shape[:-1]), "cols": w.shape[-1]} for w in there}
-
-
-def _weights(graph: Graph) -> Precision:
-    """Return a precision in which activations have the weights' format."""
-    weight = graph.precision.weight
-    return Precision(weight, weight, weight, weight)
-
-
-def _master_bytes(graph: Graph) -> Dim:
-    learned = [(w, count) for w, count in graph.stored() if w.role == "weight"]
-    return total(4 * count * w.elements for w, count in learned if FORMATS[w.dtype].bits < 32)
