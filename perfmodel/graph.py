@@ -119,7 +119,8 @@ class Graph:
     gradients, ``optimizer_bytes`` what it keeps besides; ``carried`` names the
     tensors that a repeated block hands from one execution to the next (their
     gradients are wanted even where they come from the network's inputs); ``loss``
-    is the operator that training puts behind the first output.
+    is the operator that training puts behind each output, ``loss_axis`` the axis of
+    its classes.
     """
 
     name: str
@@ -134,6 +135,7 @@ class Graph:
     gradient_bytes: Dim = 0
     carried: frozenset[str] = frozenset()
     loss: str | None = None
+    loss_axis: Dim = -1
 
     @property
     def forward(self) -> tuple[Node, ...]:

@@ -4,6 +4,10 @@ Gradients come from each operator's own table. A tensor that several operators
 read gets its gradients added up; what leads to no learned weight gets none (the
 first layer has no input gradient). What the backward kernels read is kept from
 the forward pass, or, with recomputation, computed again just before.
+
+Every output gets the graph's loss, or without one its gradient from outside. A
+loss takes logits: a softmax or sigmoid that ends the network is part of it. Of
+several losses each is counted, their weighted sum, a few numbers, is not.
 """
 
 from __future__ import annotations
@@ -11,10 +15,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from perfmodel.core import Bound, Dim, Gradient, Tensor, gradient_of
+from perfmodel.core import Bound, Dim, Gradient, Operator, Tensor, gradient_of
+from perfmodel.core.axes import axis_of
 from perfmodel.errors import InputError, did_you_mean
 from perfmodel.graph import Graph, Node, bind_operator
 from perfmodel.ops import get_operator, registry
+from perfmodel.ops.losses import Loss
 from perfmodel.readers.inline import complete_sizes
 from perfmodel.transforms.stepping import optimizer_steps, weight_name
 
@@ -37,8 +43,9 @@ def expand_training(graph: Graph, optimizer: str = "adam", recompute: str = "non
     """Return one training step of ``graph``.
 
     Weights in a format narrower than 32 bits get an fp32 master copy, which the
-    optimizer steps, and which counts as its state. Raises InputError for an unknown optimizer or
-    recomputation, or where an operator on the way to a weight has no gradient.
+    optimizer steps, and which counts as its state. Raises InputError for an unknown
+    optimizer or recomputation, or where an operator on the way to a weight has no
+    gradient.
     """
     if optimizer not in optimizer_names():
         raise InputError(
@@ -48,20 +55,18 @@ def expand_training(graph: Graph, optimizer: str = "adam", recompute: str = "non
         raise InputError(
             f"unknown recomputation '{recompute}'", mend=f"one of {', '.join(RECOMPUTE)}"
         )
-    nodes = [_keeping(node) for node in graph.nodes]
-    loss = _loss(graph)
-    if loss is not None:
-        nodes.append(loss)
+    losses = _losses(graph)
+    nodes = [*(_keeping(n) for n in _without_ends(graph, losses)), *losses]
     again = RECOMPUTE[recompute]
     backward = _Backward(nodes, graph, again)
-    backward.run(loss.output.name if loss else graph.outputs[0])
+    backward.run([n.output.name for n in losses] or graph.outputs)
     steps = optimizer_steps(graph, optimizer, backward.written)
     # What is computed again keeps no temporaries the first time.
     forward = [replace(n, keeps=()) if again(n) else n for n in nodes]
     return replace(
         graph,
         nodes=(*forward, *backward.made, *steps.nodes),
-        inputs=(*graph.inputs, *(loss.tensors.inputs[1:] if loss else ())),
+        inputs=(*graph.inputs, *(t for n in losses for t in n.tensors.inputs[1:])),
         outputs=(),
         optimizer_bytes=steps.state_bytes,
         gradient_bytes=steps.gradient_bytes,
@@ -76,18 +81,50 @@ def _keeping(node: Node) -> Node:
     return replace(node, keeps=keeps)
 
 
-def _loss(graph: Graph) -> Node | None:
-    """Return the loss behind the first output, rows by columns of its last axis."""
+def _losses(graph: Graph) -> list[Node]:
+    """Return the loss behind each output, or behind the logits that an output is made from."""
     if graph.loss is None:
-        return None
-    output = next(t for n in graph.nodes for t in n.tensors.outputs if t.name == graph.outputs[0])
+        return []
     cls = get_operator(graph.loss)
-    cols = output.shape[-1]
-    shape = {"rows": output.elements // cols, "cols": cols, "elements": output.elements}
-    given = {k: v for k, v in shape.items() if k in cls.sizes}
-    op, (values, *others) = cls.from_sizes(complete_sizes(cls, given), graph.precision)
-    targets = [t.named(f"target.{t.name}") for t in others]
-    return bind_operator("loss", op, [values.named(output.name), *targets], graph.precision)
+    makers = {t.name: n for n in graph.nodes for t in n.tensors.outputs}
+    made: list[Node] = []
+    for output in graph.outputs:
+        maker = makers[output]
+        scores = next(t for t in maker.tensors.outputs if t.name == output)
+        if _includes(cls, maker.op, scores, graph.loss_axis):
+            scores = maker.tensors.x
+        name = "loss" if len(graph.outputs) == 1 else f"loss.{output}"
+        op, (values, *others) = cls.from_sizes(
+            complete_sizes(cls, _loss_sizes(cls, scores, graph.loss_axis)), graph.precision
+        )
+        targets = [t.named(f"{name}.{t.name}") for t in others]
+        inputs = [values.named(scores.name), *targets]
+        made.append(bind_operator(name, op, inputs, graph.precision))
+    return made
+
+
+def _includes(cls: type[Operator], last: Operator, output: Tensor, axis: Dim) -> bool:
+    """Tell whether the loss applies ``last``, which made ``output``, itself."""
+    if not issubclass(cls, Loss) or last.name not in cls.includes:
+        return False
+    rank = len(output.shape)
+    return not cls.of_classes or axis_of("loss_axis", axis, rank) == rank - 1
+
+
+def _loss_sizes(cls: type[Operator], scores: Tensor, axis: Dim) -> dict[str, Dim]:
+    """Return the inline sizes of a loss: rows by columns of the classes' axis, or elements."""
+    if "elements" in cls.sizes:
+        return {"elements": scores.elements}
+    cols = scores.shape[axis_of("loss_axis", axis, len(scores.shape))]
+    return {"rows": scores.elements // cols, "cols": cols}
+
+
+def _without_ends(graph: Graph, losses: Sequence[Node]) -> list[Node]:
+    """Return the nodes but those whose output is read by nothing any more, the losses' ends."""
+    scored = {n.tensors.x.name for n in losses}
+    read = {t.name for n in graph.nodes for t in n.tensors.inputs} | scored
+    ends = set(graph.outputs) - read if losses else set()
+    return [n for n in graph.nodes if n.output.name not in ends]
 
 
 @dataclass
@@ -106,11 +143,11 @@ class _Backward:
     _arrived: set[str] = field(default_factory=set)
     _clones: dict[str, Tensor] = field(default_factory=dict)
 
-    def run(self, output: str) -> None:
-        """Pass the gradient of ``output`` back to every learned weight."""
+    def run(self, outputs: Sequence[str]) -> None:
+        """Pass the gradients of ``outputs`` back to every learned weight."""
         wanted = self._wanted()
         makers = {t.name: n for n in self.nodes for t in (*n.tensors.outputs, *n.keeps)}
-        self._arrived.add(output)
+        self._arrived |= set(outputs)
         for node in reversed(self.nodes):
             if not any(t.name in self._arrived for t in node.tensors.outputs):
                 continue
