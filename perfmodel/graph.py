@@ -143,8 +143,8 @@ class Graph:
         return tuple(n for n in self.nodes if n.role == "forward")
 
     def parameters(self) -> Dim:
-        """Return the number of learned parameters; tied ones count once."""
-        return total(count * w.elements for w, count in self.stored() if w.role == "weight")
+        """Return the number of parameters, frozen ones too; tied ones count once."""
+        return total(count * w.elements for w, count in self.stored() if w.is_parameter)
 
     def weight_bytes(self) -> Dim:
         """Return the bytes of parameters and of stored statistics."""

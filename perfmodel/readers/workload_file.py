@@ -3,7 +3,8 @@
 A file holds dims (numbers or expressions), inputs, reusable blocks and nodes.
 A node names an operator or a block, takes the node before it as input unless it
 says otherwise, and gives the operator's attributes as numbers or expressions.
-`repeat: N` executes a block N times over, written once.
+`repeat: N` executes a block N times over, written once; `phases` limits a node to
+some phases; `trained: false` leaves parameters as they are in training.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from perfmodel.errors import InputError, did_you_mean, shorten
 from perfmodel.graph import Graph, Node, Workload, check_size
 from perfmodel.ops.losses import usual_loss
 from perfmodel.readers.network import Builder, Scope
-from perfmodel.readers.structure import check_nodes
+from perfmodel.readers.structure import check_nodes, maker_of, present
 
 SCHEMA = "perfmodel/workload@1"
 NAME = r"[A-Za-z_][A-Za-z0-9_.\-]*"
@@ -93,7 +94,7 @@ class FileWorkload(Workload):
 
     def build(self, dims: Mapping[str, Dim], phase: str, precision: Precision) -> Graph:
         values = self._resolve({**self.dims(phase), **dims}, phase)
-        builder = Builder(self.document, self.spec.blocks, precision, training=phase == "training")
+        builder = Builder(self.document, self.spec.blocks, precision, phase=phase)
         inputs = {
             name: Tensor(
                 tuple(
@@ -108,9 +109,13 @@ class FileWorkload(Workload):
         }
         scope = Scope(values, dict(inputs), tuple(inputs))
         last = builder.add(self.spec.nodes, scope, ("nodes",), "", 1)
-        outputs = [scope.tensor(o) for o in self.spec.outputs] if self.spec.outputs else [last]
+        there = present(self.spec.nodes, phase)
+        stated = [scope.tensor(o) for o in self.spec.outputs or () if maker_of(o) in there]
+        outputs = stated or [last]
         loss = self.spec.loss or _usual_loss(builder.nodes, outputs[0])
         axis = -1 if self.spec.loss_axis is None else self.spec.loss_axis
+        # What no node of the phase reads need not be there.
+        read = {t.name for node in builder.nodes for t in node.tensors.inputs}
         try:
             axis_of("loss_axis", axis, len(outputs[0].shape))
         except InputError as error:
@@ -122,7 +127,7 @@ class FileWorkload(Workload):
             precision=precision,
             dims=values,
             nodes=tuple(builder.nodes),
-            inputs=tuple(inputs.values()),
+            inputs=tuple(t for name, t in inputs.items() if name in read),
             outputs=tuple(t.name for t in outputs),
             shared=builder.shared,
             carried=frozenset(builder.carried),
@@ -196,7 +201,7 @@ def workload_from_document(document: Document) -> FileWorkload:
     if spec.loss_axis is not None and spec.loss not in (None, "cross_entropy"):
         where = document.where(("loss_axis",), key=True)
         raise InputError(f"loss_axis: {spec.loss} has no classes along an axis", where=where)
-    check_nodes(document, spec.blocks, spec.nodes, tuple(spec.inputs))
+    check_nodes(document, spec.blocks, spec.nodes, tuple(spec.inputs), tuple(spec.phases))
     about = {
         "title": spec.title,
         "family": spec.family,

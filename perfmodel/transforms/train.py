@@ -61,8 +61,8 @@ def expand_training(graph: Graph, optimizer: str = "adam", recompute: str = "non
     backward = _Backward(nodes, graph, again)
     backward.run([n.output.name for n in losses] or graph.outputs)
     steps = optimizer_steps(graph, optimizer, backward.written)
-    # What is computed again keeps no temporaries the first time.
-    forward = [replace(n, keeps=()) if again(n) else n for n in nodes]
+    # What is computed again keeps no temporaries the first time, what no gradient passes never.
+    forward = [n if n.name in backward.passed and not again(n) else _without(n) for n in nodes]
     return replace(
         graph,
         nodes=(*forward, *backward.made, *steps.nodes),
@@ -79,6 +79,10 @@ def _keeping(node: Node) -> Node:
         return node
     keeps = tuple(t.named(f"{node.name}.{t.name}") for t in node.tensors.kept)
     return replace(node, keeps=keeps)
+
+
+def _without(node: Node) -> Node:
+    return replace(node, keeps=()) if node.keeps else node
 
 
 def _losses(graph: Graph) -> list[Node]:
@@ -132,7 +136,7 @@ class _Backward:
     """Walks the forward nodes in reverse.
 
     ``made`` collects backward and recompute nodes, ``written`` the kernels that write
-    a weight's gradient.
+    a weight's gradient, ``passed`` the forward nodes that have a backward one.
     """
 
     nodes: Sequence[Node]
@@ -140,6 +144,7 @@ class _Backward:
     again: Callable[[Node], bool]
     made: list[Node] = field(default_factory=list)
     written: dict[str, list[Gradient]] = field(default_factory=dict)
+    passed: set[str] = field(default_factory=set)
     _arrived: set[str] = field(default_factory=set)
     _clones: dict[str, Tensor] = field(default_factory=dict)
 
@@ -157,6 +162,7 @@ class _Backward:
                 continue
             if not node.op.has_gradient():
                 raise InputError(f"{node.name}: {node.op.name} has no gradient")
+            self.passed.add(node.name)
             useful = {id(t) for t in (*learned, *passed)}
             tensors = replace(node.tensors, kept=node.keeps or node.tensors.kept)
             for gradient in node.op.gradients(tensors):
@@ -185,6 +191,7 @@ class _Backward:
         inputs = {id(t) for t in node.tensors.inputs}
         for tensor in gradient.makes:
             if id(tensor) not in inputs:
+                # A kernel may write a frozen weight's gradient beside one that is wanted.
                 self.written.setdefault(weight_name(self.graph, node, tensor), []).append(gradient)
                 continue
             if tensor.name in self._arrived and tensor.name in makers:
