@@ -103,6 +103,24 @@ def test_pages_without_a_cache_are_refused() -> None:
         _cached(cached=False, page=16)
 
 
+def test_a_gradient_through_a_cache_is_refused() -> None:
+    latent: Any = get_operator("latent_attention")(heads=1, nope_dim=1, rope_dim=1, cached=True)
+    tensors = [Tensor((1, 1, w), "fp16") for w in (2, 4, 1)]
+    for node in (_cached(context=3), bind_operator("y", latent, tensors, FP16)):
+        with pytest.raises(InputError, match=r"attention: found a gradient through a KV cache"):
+            node.op.gradients(node.tensors)
+
+
+def test_training_takes_whole_sequences_without_a_cache_or_pages() -> None:
+    op = _cached(context=20, page=16).op.for_training()
+    tensors = [
+        Tensor((3, 5, width), "fp16", name=n) for n, width in zip("qkv", (32, 16, 16), strict=True)
+    ]
+    node = bind_operator("y", op, tensors, FP16)
+    assert not node.tensors.caches
+    assert node.op.gradients(node.tensors)
+
+
 def test_a_kv_cache_in_eight_bits_moves_half_the_bytes_of_sixteen() -> None:
     precision = Precision("kv8", "fp16", "fp16", "fp8_e4m3")
     eight, sixteen = (

@@ -26,6 +26,15 @@ SMALL = [
     for i, sizes in enumerate(op.small)
 ]
 
+#: attention the inline form cannot say: attributes, length of q, keys, D, E
+ATTENTION: list[tuple[Mapping[str, Any], int, int, int, int]] = [
+    ({"q_heads": 2, "kv_heads": 1}, 2, 5, 3, 1),
+    ({"q_heads": 4, "kv_heads": 2, "causal": True, "window": 2}, 4, 4, 2, 3),
+    ({"q_heads": 2, "kv_heads": 2, "causal": True, "window": 9}, 5, 3, 1, 2),
+    ({"q_heads": 2, "kv_heads": 1, "window": 3}, 4, 7, 2, 1),
+    ({"q_heads": 3, "kv_heads": 1, "causal": True}, 5, 2, 1, 2),
+]
+
 
 def _bound(name: str, sizes: Mapping[str, Any]) -> tuple[Operator, Bound]:
     cls = registry()[name]
@@ -97,7 +106,11 @@ def _backward(
 
 @pytest.mark.parametrize(("name", "sizes"), SMALL)
 def test_gradients_are_those_of_finite_differences(name: str, sizes: Mapping[str, Any]) -> None:
-    op, tensors = _bound(name, sizes)
+    check_values(*_bound(name, sizes))
+
+
+def check_values(op: Operator, tensors: Bound) -> None:
+    """Assert that the naive backward kernels give what finite differences give."""
     values = _values(tensors)
     y = _forward(op, tensors, values)
     values.update(_kept(op, tensors, values))
@@ -200,6 +213,26 @@ def test_backward_counts_equal_the_naive_kernel(name: str, sizes: Mapping[str, A
     assert len({g.name for g in gradients}) == len(gradients)
     for gradient in gradients:
         check_gradient(op, tensors, gradient)
+
+
+@pytest.mark.parametrize("algorithm", ["flash", "unfused"])
+@pytest.mark.parametrize("case", ATTENTION, ids=str)
+def test_attention_passes_back_what_the_naive_kernel_counts_and_differences_give(
+    case: tuple[Mapping[str, Any], int, int, int, int], algorithm: str
+) -> None:
+    attributes, q_len, kv_len, head_dim, value_dim = case
+    op: Any = registry()["attention"](**attributes, algorithm=algorithm)
+    shapes = (
+        (2, q_len, op.q_heads * head_dim),
+        (2, kv_len, op.kv_heads * head_dim),
+        (2, kv_len, op.kv_heads * value_dim),
+    )
+    tensors = bind(op, [Tensor(shape, "fp32") for shape in shapes], FP32)
+    (gradient,) = op.gradients(tensors)
+    check_gradient(op, tensors, gradient)
+    # In the rectangle a row that sees no key has scores that the mask's rounding hides.
+    if algorithm == "flash" or not op.causal or q_len <= kv_len:
+        check_values(op, tensors)
 
 
 @pytest.mark.parametrize("name", ["affine", "matmul"])

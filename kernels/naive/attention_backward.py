@@ -20,11 +20,12 @@ def attention_kept(q: Array, k: Array, v: Array, *, weights: Weights, **a: Any) 
     queries = q.reshape(B, S, a["q_heads"], D)
     keys = k.reshape(B, length, a["kv_heads"], D).repeat(a["q_heads"] // a["kv_heads"], axis=2)
     scores = np.einsum("bihd,bjhd->bhij", queries, keys) / math.sqrt(D)
-    powers = np.exp(scores + np.where(visible, 0.0, HIDDEN))
+    masked = scores + np.where(visible, 0.0, HIDDEN)
     if a["algorithm"] == "unfused":
+        powers = np.exp(masked - masked.max(axis=-1, keepdims=True))
         return {"probabilities": powers / powers.sum(axis=-1, keepdims=True)}
     # A row that sees no key has no statistics; any finite number stands for them.
-    sums = np.where(visible.any(axis=-1), powers.sum(axis=-1), 1.0)
+    sums = np.where(visible.any(axis=-1), np.exp(masked).sum(axis=-1), 1.0)
     return {"log_sum_exp": np.log(sums)}
 
 

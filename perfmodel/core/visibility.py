@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from perfmodel.core.dims import Dim, ceil_div, maximum, minimum
+from perfmodel.errors import InputError
 
 #: keys that an online softmax handles between two rescalings of its sums
 KEY_BLOCK = 128
@@ -78,3 +79,15 @@ class Visible:
             return up_to(inside) + (x - inside) * each(window)
 
         return first(kv) - first(kv - self.q_len)
+
+
+def refuse_cached(name: str, cached: bool) -> None:
+    """Raise InputError where an attention with a KV cache is asked for its gradient.
+
+    A cache holds no activations: what made its keys cannot be passed a gradient.
+    """
+    if cached:
+        raise InputError(
+            f"{name}: found a gradient through a KV cache, expected whole sequences",
+            mend="train with cached: false and context: 0",
+        )

@@ -28,7 +28,7 @@ from perfmodel.core import (
     size,
 )
 from perfmodel.core.dims import ceil_div, largest, maximum, minimum, smallest, total, where
-from perfmodel.core.visibility import Visible
+from perfmodel.core.visibility import Visible, refuse_cached
 from perfmodel.errors import InputError
 
 #: bytes of an entry of a page table
@@ -62,7 +62,8 @@ class Attention(Operator):
     logarithm and addition a row are not counted) and computes the scores again:
     ``Hq P (3 D + 2 E)`` MACs, 2.5 times the forward pass where D = E; a pair
     takes three vector operations and an exp, a row ``2 D + 2 E - 1``.
-    ``unfused`` keeps the probabilities: four GEMMs, twice the forward pass.
+    ``unfused`` keeps the probabilities: four GEMMs, twice the forward pass. Training
+    runs whole sequences, without a KV cache: InputError for a gradient through one.
 
     Source: Vaswani et al., arXiv:1706.03762; Dao et al., arXiv:2205.14135;
     Dao, arXiv:2307.08691, algorithms 1 and 2; Kwon et al., arXiv:2309.06180 (pages).
@@ -114,7 +115,9 @@ class Attention(Operator):
     cached: bool = flag(
         False, doc="new keys and values are written to the KV cache", in_training=False
     )
-    page: Dim = size(0, doc="tokens a page of the KV cache; 0 for one without pages", least=0)
+    page: Dim = size(
+        0, doc="tokens a page of the KV cache; 0 for one without pages", least=0, in_training=0
+    )
     algorithm: str = choice(
         "flash", ("flash", "unfused", "auto"), doc="how it is computed; auto takes the faster"
     )
@@ -170,6 +173,7 @@ class Attention(Operator):
         return [Algorithm(n, known[n](heads)) for n in names]
 
     def gradients(self, t: Bound) -> list[Gradient]:
+        refuse_cached(self.name, self.cached)
         q, k, v = t.inputs
         heads = _Heads(self, t)
         if self.algorithm == "unfused":

@@ -12,6 +12,7 @@ from perfmodel.core import (
     REQUIRED,
     Bound,
     Dim,
+    Gradient,
     Inferred,
     Operator,
     Precision,
@@ -19,9 +20,10 @@ from perfmodel.core import (
     Work,
     WorkBuilder,
     flag,
+    gradient_of,
     size,
 )
-from perfmodel.core.dims import Array, is_scalar, maximum, minimum, product
+from perfmodel.core.dims import Array, ceil_div, is_scalar, maximum, minimum, product, where
 from perfmodel.core.powers import ceil_log2, linear_log2
 from perfmodel.core.work import Traffic
 from perfmodel.errors import InputError
@@ -40,6 +42,9 @@ class Fft(Operator):
     ``M = N/2`` pairs of neighbours, then ``8 M - 13`` operations to part them.
     Where a row does not fit into the inner level, a transform passes through
     memory once for every factor that does.
+
+    Backward, the adjoint: the same butterflies with conjugate factors, which is an
+    inverse transform without its 1/N, so the operations of the forward pass.
     Source: Cooley and Tukey, Math. Comp. 19 (1965); Press et al., *Numerical
     Recipes*, 3rd ed., sections 12.2 and 12.3.
     """
@@ -72,6 +77,13 @@ class Fft(Operator):
         return Inferred((x.like(*x.shape[:-2], _padded(x.shape[-2], 1), 2),))
 
     def work(self, t: Bound) -> Work:
+        return self._transform(t, WorkBuilder().read(t.x).write(t.y))
+
+    def gradients(self, t: Bound) -> list[Gradient]:
+        builder = WorkBuilder().read(gradient_of(t.y)).write(gradient_of(t.x))
+        return [Gradient("input", (t.x,), (), self._transform(t, builder))]
+
+    def _transform(self, t: Bound, builder: WorkBuilder) -> Work:
         x = t.x
         n, rows = (
             (x.shape[-1], product(x.shape[:-1]))
@@ -79,7 +91,6 @@ class Fft(Operator):
             else (x.shape[-2], product(x.shape[:-2]))
         )
         length = _padded(n, 4 if self.real else 1)
-        builder = WorkBuilder().read(x).write(t.y)
         per_row = _real_ops(length) if self.real else _complex_ops(length)
         builder.count("vector", x.dtype, rows * per_row)
         builder.access("factors", "read", x.like(length).bytes)
@@ -101,6 +112,9 @@ class Stft(Operator):
     Each of ``F = T // stride + 1`` frames, centred at every ``stride``-th sample
     and padded by zeros at the ends, takes n multiplications by the window and a
     real transform of N, the next power of two: see `fft`.
+
+    Backward, the adjoint of each frame times the window goes through memory, and a
+    second kernel adds up what the frames give to a sample (overlap-add).
     Source: Allen and Rabiner, Proceedings of the IEEE 65 (1977).
     """
 
@@ -112,6 +126,8 @@ class Stft(Operator):
         {"samples": 16, "n_fft": 8, "stride": 4},
         {"samples": 11, "n_fft": 5, "stride": 3, "batch": 2},
         {"samples": 9, "n_fft": 2, "stride": 4},
+        {"samples": 3, "n_fft": 9, "stride": 2},
+        {"samples": 11, "n_fft": 5, "stride": 4},
     )
 
     n_fft: Dim = size(doc="length of a frame, n")
@@ -127,13 +143,33 @@ class Stft(Operator):
         return Inferred((x.like(*x.shape[:-1], frames, spectrum, 2),), (window,))
 
     def work(self, t: Bound) -> Work:
+        builder, length = self._frames(t), _padded(self.n_fft, 4)
+        return builder.read(t.x).write(t.y).build(extra_traffic=_passes(t, length))
+
+    def gradients(self, t: Bound) -> list[Gradient]:
+        x, rows, frames = t.x, product(t.x.shape[:-1]), t.y.shape[-3]
+        builder = self._frames(t).read(gradient_of(t.y)).write(gradient_of(x))
+        builder.count("vector", x.dtype, rows * self._overlaps(x.shape[-1], frames))
+        passed = x.like(rows, frames, self.n_fft).bytes
+        builder.access("frames.grad", "write", passed).access("frames.grad", "read", passed)
+        extra = _passes(t, _padded(self.n_fft, 4))
+        work = builder.build(launches=2, extra_traffic=extra, workspace=passed)
+        return [Gradient("input", (x,), t.weights, work)]
+
+    def _frames(self, t: Bound) -> WorkBuilder:
         x, frames, rows = t.x, t.y.shape[-3], product(t.x.shape[:-1])
         length = _padded(self.n_fft, 4)
-        builder = WorkBuilder().read(x, *t.weights).write(t.y)
-        per_frame = _real_ops(length) + self.n_fft
-        builder.count("vector", x.dtype, rows * frames * per_frame)
-        builder.access("factors", "read", x.like(length).bytes)
-        return builder.build(extra_traffic=_passes(t, length))
+        builder = WorkBuilder().read(*t.weights)
+        builder.count("vector", x.dtype, rows * frames * (_real_ops(length) + self.n_fft))
+        return builder.access("factors", "read", x.like(length).bytes)
+
+    def _overlaps(self, samples: Dim, frames: Dim) -> Dim:
+        """Return the additions of frames' values to a sample that has one already."""
+        n, step, before = self.n_fft, self.stride, self.n_fft // 2
+        reach = (frames - 1) * step + n - before  # where the last frame ends
+        outside = _overhang(before, step, frames) + _overhang(reach - samples, step, frames)
+        inside = frames * n - outside
+        return inside - where(step > n, inside, minimum(samples, reach))
 
     @classmethod
     def from_sizes(
@@ -141,6 +177,12 @@ class Stft(Operator):
     ) -> tuple[Operator, list[Tensor]]:
         x = Tensor((sizes["batch"], sizes["samples"]), precision.activation, name="x")
         return cls(n_fft=sizes["n_fft"], stride=sizes["stride"]), [x]
+
+
+def _overhang(first: Dim, step: Dim, frames: Dim) -> Dim:
+    """Return the sum of ``max(0, first - i step)`` over the frames i."""
+    hanging = minimum(ceil_div(maximum(first, 0), step), frames)
+    return hanging * first - step * (hanging * (hanging - 1) // 2)
 
 
 def _padded(length: Dim, least: int) -> Dim:

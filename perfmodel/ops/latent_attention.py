@@ -25,7 +25,7 @@ from perfmodel.core import (
     size,
 )
 from perfmodel.core.dims import largest, maximum
-from perfmodel.core.visibility import Visible
+from perfmodel.core.visibility import Visible, refuse_cached
 from perfmodel.errors import InputError
 
 
@@ -47,7 +47,7 @@ class LatentAttention(Operator):
       and all heads attend to c itself: ``H S R (Dn+Dv)`` MACs, ``H P (2R+Dr)``.
 
     Backward, the expanded form: flash attention's gradient, and that of the two
-    expansions.
+    expansions; InputError where keys come from a KV cache, as in `attention`.
     Source: DeepSeek-AI, arXiv:2405.04434, section 2.1 and appendix C.
     """
 
@@ -138,6 +138,7 @@ class LatentAttention(Operator):
         return [Algorithm(n, known[n]()) for n in names]
 
     def gradients(self, t: Bound) -> list[Gradient]:
+        refuse_cached(self.name, self.cached)
         made = (*t.inputs, *t.weights)
         saved = (*made, t.y, *t.kept)
         return [Gradient("inputs", made, saved, _Form(self, t).backward())]
