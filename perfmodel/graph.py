@@ -115,11 +115,12 @@ class Graph:
     """A network with bound sizes, its nodes in an order of execution.
 
     ``shared`` maps ``node.weight`` to the tensor it shares, so that tied
-    parameters count once. ``optimizer_bytes`` is what training keeps besides
-    weights and their gradients; ``carried`` names the tensors that a repeated
-    block hands from one execution to the next (their gradients are wanted even
-    where they come from the network's inputs); ``loss`` is the operator that
-    training puts behind the first output.
+    parameters count once. ``gradient_bytes`` is what training keeps of the weights'
+    gradients, ``optimizer_bytes`` what it keeps besides; ``carried`` names the
+    tensors that a repeated block hands from one execution to the next (their
+    gradients are wanted even where they come from the network's inputs); ``loss``
+    is the operator that training puts behind each output, ``loss_axis`` the axis of
+    its classes.
     """
 
     name: str
@@ -131,8 +132,10 @@ class Graph:
     outputs: tuple[str, ...]
     shared: Mapping[str, str] = field(default_factory=dict)
     optimizer_bytes: Dim = 0
+    gradient_bytes: Dim = 0
     carried: frozenset[str] = frozenset()
     loss: str | None = None
+    loss_axis: Dim = -1
 
     @property
     def forward(self) -> tuple[Node, ...]:
@@ -140,8 +143,8 @@ class Graph:
         return tuple(n for n in self.nodes if n.role == "forward")
 
     def parameters(self) -> Dim:
-        """Return the number of learned parameters; tied ones count once."""
-        return total(count * w.elements for w, count in self.stored() if w.role == "weight")
+        """Return the number of parameters, frozen ones too; tied ones count once."""
+        return total(count * w.elements for w, count in self.stored() if w.is_parameter)
 
     def weight_bytes(self) -> Dim:
         """Return the bytes of parameters and of stored statistics."""

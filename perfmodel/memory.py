@@ -24,31 +24,31 @@ def memory_by_kind(graph: Graph, workspaces: Mapping[str, Dim] | None = None) ->
     caches = total(
         n.count * c.bytes for n in graph.forward for c in (*n.tensors.caches, *n.tensors.appended)
     )
-    activations = _peak_activations(graph, {})
-    training = graph.phase == "training"
-    learned = total(count * w.bytes for w, count in graph.stored() if w.role == "weight")
+    activations, with_workspace = _peak_activations(graph, workspaces or {})
     return {
         "weights": weights,
         "kv_cache": caches,
-        "gradients": learned if training else 0,
+        "gradients": graph.gradient_bytes,
         "optimizer_state": graph.optimizer_bytes,
         "activations": activations,
-        "workspace": _peak_activations(graph, workspaces or {}) - activations,
+        "workspace": with_workspace - activations,
     }
 
 
-def _peak_activations(graph: Graph, workspaces: Mapping[str, Dim]) -> Dim:
+def _peak_activations(graph: Graph, workspaces: Mapping[str, Dim]) -> tuple[Dim, Dim]:
+    """Return the most bytes of activations alive at once, without and with workspace."""
     sizes, deaths = _lifetimes(graph)
     ending: dict[int, list[str]] = {}
     for name, step in deaths.items():
         ending.setdefault(step, []).append(name)
     alive = total(sizes.get(t.name, 0) for t in graph.inputs)
-    peak = alive
+    peak = higher = alive
     for step, node in enumerate(graph.nodes):
         alive = alive + total(sizes.get(t.name, 0) for t in node.writes() if t.name in deaths)
-        peak = maximum(peak, alive + workspaces.get(node.name, 0))
+        peak = maximum(peak, alive)
+        higher = maximum(higher, alive + workspaces.get(node.name, 0))
         alive = alive - total(sizes[name] for name in ending.get(step, ()))
-    return peak
+    return peak, higher
 
 
 def _lifetimes(graph: Graph) -> tuple[dict[str, Dim], dict[str, int]]:

@@ -17,6 +17,7 @@ from perfmodel.errors import InputError
 from perfmodel.kernels.naive import naive_kernel
 from perfmodel.kernels.naive.dropout import philox
 from perfmodel.ops import get_operator, registry
+from perfmodel.readers.inline import complete_sizes
 
 Array = npt.NDArray[Any]
 FP32 = parse_precision("fp32")
@@ -194,7 +195,8 @@ def test_adafactor_factors_its_second_moment() -> None:
 @pytest.mark.parametrize("name", ["sgd", "momentum", "adam", "adamw", "lamb"])
 def test_an_optimizer_keeps_the_state_it_states(name: str) -> None:
     op_class: Any = registry()[name]
-    op, inputs = op_class.from_sizes({"elements": 7}, parse_precision("bf16"))
+    sizes = complete_sizes(op_class, {"elements": 7})
+    op, inputs = op_class.from_sizes(sizes, parse_precision("bf16"))
     tensors = bind(op, inputs, parse_precision("bf16"))
     states = tensors.inputs[2:]
     assert [t.dtype for t in states] == ["fp32"] * op_class.state_tensors
@@ -211,7 +213,8 @@ def test_lamb_and_adafactor_read_again_what_a_level_cannot_hold() -> None:
         ("lamb", {"elements": 1000}, 4000),
         ("adafactor", {"rows": 10, "cols": 100}, 12000),
     ):
-        op, inputs = registry()[name].from_sizes(sizes, FP32)
+        op_class = registry()[name]
+        op, inputs = op_class.from_sizes(complete_sizes(op_class, sizes), FP32)
         work = op.work(bind(op, inputs, FP32))
         assert work.traffic(0) - work.traffic(1e9) == again
         assert work.traffic(1e9) == work.traffic(None)

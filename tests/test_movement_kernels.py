@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy.typing as npt
 import pytest
 from oracle import bind, check_operator
 
+import perfmodel
 from perfmodel.core import Tensor, parse_precision
 from perfmodel.core.powers import ceil_log2, linear_log2
 from perfmodel.errors import InputError
@@ -198,3 +200,40 @@ def test_logarithms_are_exact_and_the_same_for_arrays() -> None:
     assert list(ceil_log2(np.array(sizes, dtype=float))) == [ceil_log2(n) for n in sizes]
     assert [linear_log2(x) for x in (1, 2, 3, 4, 6)] == [0, 1, 1.5, 2, 2.5]
     assert list(linear_log2(np.array([1.0, 2, 3, 4, 6]))) == [0, 1, 1.5, 2, 2.5]
+
+
+CUT = """\
+schema: perfmodel/workload@1
+name: cut
+title: A tensor cut along its first axis
+family: other
+source: a test
+dims: {rows: 1000}
+inputs: {x: {shape: [rows, 8]}}
+nodes:
+  y: {op: relu}
+  half: {op: slice, axis: 0, length: rows / 2}
+  parts: {op: split, axis: 0, parts: 2}
+  large: {op: tile, inputs: "parts:1", repeats: [6, 1]}
+"""
+
+
+def test_a_cut_along_the_first_axis_moves_nothing_and_holds_the_whole(tmp_path: Path) -> None:
+    file = tmp_path / "cut.yaml"
+    file.write_text(CUT)
+    result = perfmodel.analyze(str(file), "h100-sxm")
+    rows = {r["name"]: r for r in result.operators}
+    for name in ("half", "parts"):
+        assert (rows[name]["bytes_read"], rows[name]["bytes_written"]) == (0, 0)
+        assert (rows[name]["launches"], rows[name]["time_s"]) == (0, 0)
+    # Where the last tensor is made of a quarter of y, all of y is still held.
+    memory = result.totals["memory_by_kind"]["activations"]
+    assert memory == 4 * (1000 + 1500) * 8
+    file.write_text(CUT.replace("axis: 0, length: rows / 2", "axis: 1, length: 4"))
+    copied = perfmodel.analyze(str(file), "h100-sxm").operators[1]
+    assert copied["bytes_read"] == copied["bytes_written"] == 4 * 1000 * 4
+
+
+def test_shifts_are_for_the_axes_named() -> None:
+    with pytest.raises(InputError, match="roll: 2 shifts for 1 axes"):
+        bind(get_operator("roll")(shifts=(1, 2), axes=(0,)), [Tensor((3, 4), "fp32")], FP32)

@@ -153,15 +153,21 @@ def test_unfused_attention_needs_workspace_for_its_scores() -> None:
     assert flash.totals["memory_by_kind"]["workspace"] == 0
 
 
-def test_what_does_not_fit_says_so(capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["analyze", "llama-2-7b", "-H", "l4", "--phase", "training"]
-    assert main([*arguments, "--top", "1"]) == 0
-    out = " ".join(capsys.readouterr().out.split())
-    assert "does not fit (optimizer state" in out
+@pytest.mark.parametrize("name", ["llama-2-7b", "llama-2-70b"])
+def test_what_does_not_fit_says_so(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["analyze", name, "-H", "l4", "--phase", "training"]
     assert main([*arguments, "--format", "json"]) == 0
     totals = json.loads(capsys.readouterr().out)["totals"]
     assert totals["fits"] is False
-    assert totals["peak_memory_bytes"] == sum(totals["memory_by_kind"].values())
+    kinds = totals["memory_by_kind"]
+    assert totals["peak_memory_bytes"] == sum(kinds.values())
+    assert main([*arguments, "--top", "1"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    # What takes most comes first.
+    named = [kind for kind in sorted(kinds, key=lambda k: -kinds[k]) if kinds[kind]]
+    places = [out.index(kind.replace("_", " "), out.index("does not fit (")) for kind in named]
+    assert named[0] == "optimizer_state"
+    assert places == sorted(places)
 
 
 def test_llama_2_7b_in_training_takes_16_bytes_a_parameter_besides_activations() -> None:

@@ -9,7 +9,9 @@ import numpy as np
 from ._numbers import Array, Gradients, Weights, mac
 
 
-def embedding(indices: Array, *, weights: Weights, rows: int, width: int) -> Array:
+def embedding(
+    indices: Array, *, weights: Weights, rows: int, width: int, sparse: bool = False
+) -> Array:
     table = weights["table"]
     y = np.empty((*indices.shape, width), dtype=table.dtype)
     for at in np.ndindex(*indices.shape):
@@ -19,8 +21,9 @@ def embedding(indices: Array, *, weights: Weights, rows: int, width: int) -> Arr
 
 
 def embedding_grad(
-    part: str, dy: Array, indices: Array, *, output: Array, weights: Weights, rows: int, width: int
-) -> Gradients:
+    part: str, dy: Array, indices: Array, *, output: Array, weights: Weights, rows: int, width: int,
+    sparse: bool = False,
+) -> Gradients:  # fmt: skip
     """Return the rows of the table's gradient that were looked up, by ascending index."""
     places = list(np.ndindex(*indices.shape))
     return {"table": _accumulate([(index(indices[at]), dy[at]) for at in places])}
@@ -28,7 +31,7 @@ def embedding_grad(
 
 def embedding_bag(
     indices: Array, offsets: Array | None = None, *, weights: Weights, rows: int, width: int,
-    mode: str, zipf: str,
+    mode: str, zipf: str, sparse: bool = False,
 ) -> Array:  # fmt: skip
     table = weights["table"]
     bags = _bags(indices, offsets)
@@ -44,7 +47,7 @@ def embedding_bag(
 
 def embedding_bag_grad(
     part: str, dy: Array, indices: Array, offsets: Array | None = None, *, output: Array,
-    weights: Weights, rows: int, width: int, mode: str, zipf: str,
+    weights: Weights, rows: int, width: int, mode: str, zipf: str, sparse: bool = False,
 ) -> Gradients:  # fmt: skip
     rows_of_dy = []
     for b, bag in enumerate(_bags(indices, offsets)):

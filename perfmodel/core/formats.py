@@ -12,7 +12,7 @@ from typing import Literal
 from perfmodel.core.dims import Dim, ceil_div
 from perfmodel.errors import InputError, did_you_mean, shorten
 
-Role = Literal["weight", "activation", "kv", "index", "state"]
+Role = Literal["weight", "frozen", "activation", "kv", "index", "state"]
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ class Precision:
         """Return the format of a tensor of ``role``."""
         if role == "index":
             return "int64"
-        if role == "weight":
+        if role in ("weight", "frozen"):
             return self.weight
         return self.kv if role == "kv" else self.activation
 

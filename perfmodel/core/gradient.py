@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from perfmodel.core.dims import Dim
 from perfmodel.core.tensor import Tensor
 from perfmodel.core.work import Work
 
@@ -24,7 +25,8 @@ class Gradient:
     makes : inputs and weights of the operator whose gradient it writes.
     saved : tensors of the forward pass that it reads (inputs, outputs, weights or kept).
     work : its cost; reads ``gradient_of(y)`` besides what is saved.
-    sparse : it writes only some rows of a weight's gradient (an embedding's).
+    sparse : it adds to some rows of a weight's gradient only (an embedding's).
+    rows : how many, where only they are kept and stepped; None for a gradient kept whole.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Gradient:
     saved: tuple[Tensor, ...]
     work: Work
     sparse: bool = False
+    rows: Dim | None = None
 
 
 def gradient_of(tensor: Tensor) -> Tensor:

@@ -13,8 +13,9 @@ class Tensor:
     """A tensor of a network.
 
     ``role``: 'activation' is produced and consumed, 'weight' is a learned
-    parameter, 'state' is stored with the network but not learned (running
-    statistics), 'kv' is the key/value cache, 'index' holds integers.
+    parameter, 'frozen' one that training leaves as it is, 'state' is stored with
+    the network but not a parameter (running statistics), 'kv' is the key/value
+    cache, 'index' holds integers.
     """
 
     shape: tuple[Dim, ...]
@@ -31,6 +32,11 @@ class Tensor:
     def bytes(self) -> Dim:
         """Bytes in memory, scales of grouped formats included."""
         return FORMATS[self.dtype].bytes_of(self.elements)
+
+    @property
+    def is_parameter(self) -> bool:
+        """Whether it counts as a parameter, trained or frozen."""
+        return self.role in ("weight", "frozen")
 
     def named(self, name: str) -> Tensor:
         """Return the same tensor under another name."""

@@ -1,4 +1,10 @@
-"""Embedding: rows of a table gathered by index, and their sums over bags."""
+"""Embedding: rows of a table gathered by index, and their sums over bags.
+
+The gradient adds to rows looked up only. With ``sparse`` it holds only them and
+their numbers, and the optimizer steps only them where it can (PyTorch's
+``sparse=True``, TensorFlow's ``IndexedSlices``); otherwise it has the table's
+size, is cleared for each step, and the optimizer steps every row.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +24,7 @@ from perfmodel.core import (
     Work,
     WorkBuilder,
     choice,
+    flag,
     gemm_extra_traffic,
     gradient_of,
     size,
@@ -33,25 +40,26 @@ class Embedding(Operator):
     """Embedding lookup: ``indices[...] -> y[..., D]``, ``table[V, D]``.
 
     Computes nothing; reads the rows gathered and the indices (never the whole
-    table) and writes the output. The gradient is sparse: each lookup adds its
-    row of dy to a row of the table's gradient, D additions, and only rows looked
-    up are read and written.
+    table) and writes the output. Backward, each lookup adds its row of dy to a
+    row of the table's gradient, D additions, and only rows looked up are read
+    and written; a sparse gradient's row numbers are written too.
     Source: Mikolov et al., "Efficient estimation of word representations in
     vector space", arXiv:1301.3781.
     """
 
     name = "embedding"
     category = "embedding"
-    sizes = {"lookups": REQUIRED, "width": REQUIRED, "rows": REQUIRED}
+    sizes = {"lookups": REQUIRED, "width": REQUIRED, "rows": REQUIRED, "sparse": False}
     example = "embedding:lookups=4096,width=1024,rows=50000"
     small = (
         {"lookups": 3, "width": 4, "rows": 5},
         {"lookups": 1, "width": 7, "rows": 3},
-        {"lookups": 2, "width": 1, "rows": 9},
+        {"lookups": 2, "width": 1, "rows": 9, "sparse": True},
     )
 
     rows: Dim = size(doc="rows of the table, V")
     width: Dim = size(doc="length of a row, D")
+    sparse: bool = flag(False, doc="the gradient holds only rows looked up, and only they step")
 
     def infer(self, inputs: Sequence[Tensor], precision: Precision) -> Inferred:
         (indices,) = inputs
@@ -66,15 +74,14 @@ class Embedding(Operator):
     def gradients(self, t: Bound) -> list[Gradient]:
         table, dy = t.weight("table"), gradient_of(t.y)
         builder = WorkBuilder().read(dy, t.x).count("vector", dy.dtype, dy.elements)
-        _accumulate(builder, table, minimum(t.x.elements, self.rows))
-        return [Gradient("table", (table,), (t.x,), builder.build(), sparse=True)]
+        return [_to_rows(builder, t, table, minimum(t.x.elements, self.rows), self.sparse)]
 
     @classmethod
     def from_sizes(
         cls, sizes: Mapping[str, Any], precision: Precision
     ) -> tuple[Operator, list[Tensor]]:
         indices = Tensor((sizes["lookups"],), precision.of("index"), "index", "indices")
-        return cls(rows=sizes["rows"], width=sizes["width"]), [indices]
+        return cls(**{name: sizes[name] for name in ("rows", "width", "sparse")}), [indices]
 
 
 @dataclass(frozen=True)
@@ -89,7 +96,7 @@ class EmbeddingBag(Operator):
     rank r is looked up in proportion to ``r**-zipf``, compulsory bytes are those
     of the distinct rows expected, and a level whose inner neighbour holds the K
     most popular rows passes each of those once and every lookup of another row.
-    The gradient is sparse, as that of `embedding`.
+    The gradient is that of `embedding`.
     Source: Naumov et al., "Deep learning recommendation model", arXiv:1906.00091;
     skew: Gupta et al., arXiv:1906.03109, section 3; `perfmodel.core.popularity`.
     """
@@ -104,6 +111,7 @@ class EmbeddingBag(Operator):
         "bags": REQUIRED,
         "mode": "sum",
         "zipf": "",
+        "sparse": False,
     }
     example = "embedding_bag:lookups=65536,width=64,rows=1000000,bags=2048"
     small = (
@@ -111,12 +119,14 @@ class EmbeddingBag(Operator):
         {"lookups": 6, "width": 1, "rows": 6, "bags": 6},
         {"lookups": 4, "width": 5, "rows": 9, "bags": 1, "mode": "mean"},
         {"lookups": 7, "width": 2, "rows": 8, "bags": 3, "mode": "mean"},
+        {"lookups": 5, "width": 2, "rows": 6, "bags": 2, "sparse": True},
     )
 
     rows: Dim = size(doc="rows of the table, V")
     width: Dim = size(doc="length of a row, D")
     mode: str = choice("sum", ("sum", "mean"), doc="what is made of a bag's rows")
     zipf: str = text("", doc="exponent of the lookups' skew, such as 1.05; none: no row repeats")
+    sparse: bool = flag(False, doc="the gradient holds only rows looked up, and only they step")
 
     def infer(self, inputs: Sequence[Tensor], precision: Precision) -> Inferred:
         indices = inputs[0]
@@ -164,8 +174,7 @@ class EmbeddingBag(Operator):
         found = minimum(lookups, self.rows)
         if popularity is not None:
             found = popularity.distinct(lookups, self.rows)
-        _accumulate(builder, table, found)
-        return [Gradient("table", (table,), t.inputs, builder.build(), sparse=True)]
+        return [_to_rows(builder, t, table, found, self.sparse)]
 
     @classmethod
     def from_sizes(
@@ -175,15 +184,19 @@ class EmbeddingBag(Operator):
             Tensor((sizes[key],), precision.of("index"), "index", name)
             for key, name in (("lookups", "indices"), ("bags", "offsets"))
         )
-        names = ("rows", "width", "mode", "zipf")
+        names = ("rows", "width", "mode", "zipf", "sparse")
         return cls(**{name: sizes[name] for name in names}), [indices, offsets]
 
 
-def _accumulate(builder: WorkBuilder, table: Tensor, rows: Dim) -> None:
-    """Read and write ``rows`` rows of a table's gradient."""
+def _to_rows(builder: WorkBuilder, t: Bound, table: Tensor, rows: Dim, sparse: bool) -> Gradient:
+    """Return the kernel that reads and writes ``rows`` rows of a table's gradient."""
     moved = Tensor((rows, table.shape[1]), table.dtype).bytes
     name = gradient_of(table).name
     builder.access(name, "read", moved).access(name, "write", moved)
+    if not sparse:
+        return Gradient("table", (table,), t.inputs, builder.build(), sparse=True)
+    builder.access("row numbers", "write", Tensor((rows,), t.x.dtype).bytes)
+    return Gradient("table", (table,), t.inputs, builder.build(), sparse=True, rows=rows)
 
 
 @dataclass(frozen=True)
@@ -200,7 +213,11 @@ class OneHotAffine(Operator):
     category = "dense"
     sizes = {"lookups": REQUIRED, "width": REQUIRED, "rows": REQUIRED}
     example = "one_hot_affine:lookups=4096,width=1024,rows=50000"
-    small = Embedding.small
+    small = (
+        {"lookups": 3, "width": 4, "rows": 5},
+        {"lookups": 1, "width": 7, "rows": 3},
+        {"lookups": 2, "width": 1, "rows": 9},
+    )
 
     rows: Dim = size(doc="rows of the table, V")
     width: Dim = size(doc="length of a row, D")

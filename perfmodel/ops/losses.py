@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from perfmodel.core import (
     REQUIRED,
@@ -25,10 +25,20 @@ from perfmodel.core import (
 
 @dataclass(frozen=True)
 class Loss(Operator):
-    """Base of losses: of a prediction and a target, their mean or one a sample."""
+    """Base of losses: of a prediction and a target, their mean or one a sample.
+
+    Class attributes
+    ----------------
+    includes : operators that the loss applies to its logits itself; training does not run
+        one at the end of a network.
+    of_classes : the loss is over the classes along one axis, not element by element.
+    """
 
     category = "loss"
     arity = 2
+
+    includes: ClassVar[frozenset[str]] = frozenset()
+    of_classes: ClassVar[bool] = False
 
     reduction: str = choice("mean", ("mean", "none"), doc="one mean loss, or one loss a sample")
 
@@ -59,6 +69,8 @@ class CrossEntropy(Loss):
     """
 
     name = "cross_entropy"
+    includes = frozenset({"softmax", "log_softmax"})
+    of_classes = True
     sizes = {"rows": REQUIRED, "cols": REQUIRED, "reduction": "mean"}
     example = "cross_entropy:rows=4096,cols=50304"
     small = (
@@ -133,6 +145,7 @@ class BinaryCrossEntropy(PairLoss):
     """
 
     name = "binary_cross_entropy"
+    includes = frozenset({"sigmoid"})
     example = "binary_cross_entropy:elements=16777216"
 
     def work(self, t: Bound) -> Work:
@@ -191,3 +204,9 @@ def _reread(builder: WorkBuilder, x: Tensor, rows: Dim, times: int) -> Work:
         return times * x.bytes * missed_share(x.bytes / rows, capacity)
 
     return builder.build(extra_traffic=extra)
+
+
+def usual_loss(last: str) -> str:
+    """Return the loss of a network whose last operator is ``last``, where none is stated."""
+    binary = last in BinaryCrossEntropy.includes
+    return BinaryCrossEntropy.name if binary else CrossEntropy.name

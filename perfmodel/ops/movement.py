@@ -23,7 +23,7 @@ from perfmodel.core import (
     size_list,
 )
 from perfmodel.core.axes import axis_of, with_extent
-from perfmodel.core.dims import smallest, total
+from perfmodel.core.dims import same, smallest, total
 from perfmodel.errors import InputError
 
 
@@ -39,6 +39,11 @@ class Movement(Operator):
 
     def gradients(self, t: Bound) -> list[Gradient]:
         return [_to_inputs(t)]
+
+
+def _is_first(axis: Dim) -> bool:
+    """Tell whether a cut along ``axis`` leaves runs of memory: all axes after it are whole."""
+    return same(axis, 0)
 
 
 def _to_inputs(t: Bound, additions: Dim | None = None) -> Gradient:
@@ -118,16 +123,18 @@ class Concat(Movement):
 class Split(Movement):
     """A tensor cut along an axis: ``x[.., A+B, ..] -> y1[.., A, ..], y2[.., B, ..]``.
 
-    Into ``parts`` of equal length, or into parts of the ``lengths`` given.
+    Into ``parts`` of equal length, or into parts of the ``lengths`` given. Along the
+    first axis (``axis: 0``) the parts are views of x and nothing moves forwards.
     """
 
     name = "split"
-    sizes = {"rows": REQUIRED, "cols": REQUIRED, "parts": 2}
+    sizes = {"rows": REQUIRED, "cols": REQUIRED, "parts": 2, "leading": False}
     example = "split:rows=4096,cols=4096"
     small = (
         {"rows": 2, "cols": 4},
         {"rows": 1, "cols": 9, "parts": 3},
         {"rows": 5, "cols": 7, "parts": 1},
+        {"rows": 6, "cols": 2, "parts": 3, "leading": True},
     )
     fixed = frozenset({"parts"})
 
@@ -147,7 +154,12 @@ class Split(Movement):
         self.need_same(total(lengths), x.shape[axis], "places of all parts")
         return Inferred(tuple(x.like(*with_extent(x.shape, axis, n)) for n in lengths))
 
+    def is_a_view(self) -> bool:
+        return _is_first(self.axis)
+
     def work(self, t: Bound) -> Work:
+        if self.is_a_view():
+            return WorkBuilder().build(launches=0)
         return WorkBuilder().read(t.x).write(*t.outputs).build()
 
     @classmethod
@@ -155,23 +167,25 @@ class Split(Movement):
         cls, sizes: Mapping[str, Any], precision: Precision
     ) -> tuple[Operator, list[Tensor]]:
         x = Tensor((sizes["rows"], sizes["cols"]), precision.activation, name="x")
-        return cls(parts=int(sizes["parts"])), [x]
+        return cls(parts=int(sizes["parts"]), axis=0 if sizes["leading"] else -1), [x]
 
 
 @dataclass(frozen=True)
 class Slice(Movement):
     """A run of places along an axis: ``x[.., A, ..] -> y[.., length, ..]``.
 
-    The gradient puts what came back among zeros.
+    Along the first axis (``axis: 0``) it is a view of x and nothing moves forwards; along
+    another the places taken are copied. The gradient puts what came back among zeros.
     """
 
     name = "slice"
-    sizes = {"rows": REQUIRED, "cols": REQUIRED, "length": REQUIRED}
+    sizes = {"rows": REQUIRED, "cols": REQUIRED, "length": REQUIRED, "leading": False}
     example = "slice:rows=4096,cols=4096,length=1024"
     small = (
         {"rows": 2, "cols": 3, "length": 2},
         {"rows": 1, "cols": 7, "length": 7},
         {"rows": 5, "cols": 4, "length": 1},
+        {"rows": 5, "cols": 3, "length": 2, "leading": True},
     )
 
     length: Dim = size(doc="places taken")
@@ -184,12 +198,18 @@ class Slice(Movement):
         self.need_positive(x.shape[axis] - self.start - self.length + 1, "what is left to cut")
         return Inferred((x.like(*with_extent(x.shape, axis, self.length)),))
 
+    def is_a_view(self) -> bool:
+        return _is_first(self.axis)
+
+    def work(self, t: Bound) -> Work:
+        return WorkBuilder().build(launches=0) if self.is_a_view() else super().work(t)
+
     @classmethod
     def from_sizes(
         cls, sizes: Mapping[str, Any], precision: Precision
     ) -> tuple[Operator, list[Tensor]]:
         x = Tensor((sizes["rows"], sizes["cols"]), precision.activation, name="x")
-        return cls(length=sizes["length"]), [x]
+        return cls(length=sizes["length"], axis=0 if sizes["leading"] else -1), [x]
 
 
 @dataclass(frozen=True)

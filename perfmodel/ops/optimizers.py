@@ -2,6 +2,12 @@
 
 State and arithmetic are fp32 whatever the formats of parameter and gradient. Step
 sizes, decay rates and bias corrections are numbers that the host computes once a step.
+
+Parameters narrower than fp32 are stepped on an fp32 master copy, and written in their
+own format besides (Micikevicius et al., arXiv:1710.03740, section 3.1). Where a gradient
+holds only some rows of a table, optimizers that treat every parameter alike step those
+rows and their state, as SparseAdam and lazy momentum do; those with norms or factors
+over the whole tensor, or a decay of every parameter, step all of it.
 """
 
 from __future__ import annotations
@@ -20,8 +26,10 @@ from perfmodel.core import (
     Tensor,
     Work,
     WorkBuilder,
+    flag,
     missed_share,
 )
+from perfmodel.core.dims import largest, maximum
 from perfmodel.core.elementwise import count_each
 
 STATE = "fp32"
@@ -38,23 +46,46 @@ class Optimizer(Operator):
     """
 
     category = "optimizer"
-    sizes = {"elements": REQUIRED}
-    small = ({"elements": 1}, {"elements": 6}, {"elements": 13})
+    sizes: ClassVar[Mapping[str, Any]] = {"elements": REQUIRED, "master": False, "clear": False}
+    small: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {"elements": 1},
+        {"elements": 6, "master": True},
+        {"elements": 13, "clear": True},
+        {"elements": 5, "master": True, "clear": True},
+    )
 
     state_tensors: ClassVar[int]
     vector_ops: ClassVar[int]
     special_ops: ClassVar[int] = 0
 
+    master: bool = flag(
+        False, doc="p is an fp32 master copy; the parameter in its own format is written too"
+    )
+    clear: bool = flag(
+        False, doc="zeros are written over g, where the next step adds up a gradient in place"
+    )
+
     def infer(self, inputs: Sequence[Tensor], precision: Precision) -> Inferred:
-        parameter, _, *states = inputs
-        for tensor in inputs[1:]:
+        parameter, gradient, *rest = inputs
+        states = [tensor for tensor in rest if tensor.role != "index"]
+        for tensor in (gradient, *states):
             self._need_shape(tensor, parameter.shape)
-        return Inferred((replace(parameter), *(replace(s) for s in states)))
+        return self._made(parameter, gradient, states, precision)
 
     def work(self, t: Bound) -> Work:
         builder = WorkBuilder().read(*t.inputs).write(*t.outputs)
         count_each(builder, STATE, t.x.elements, self.vector_ops, self.special_ops)
         return builder.build()
+
+    def _made(
+        self, parameter: Tensor, gradient: Tensor, states: Sequence[Tensor], precision: Precision
+    ) -> Inferred:
+        made = [replace(parameter), *(replace(s) for s in states)]
+        if self.master:
+            made.append(Tensor(parameter.shape, precision.weight, "weight"))
+        if self.clear:
+            made.append(replace(gradient))
+        return Inferred(tuple(made))
 
     def _need_shape(self, tensor: Tensor, shape: tuple[Dim, ...]) -> None:
         self.need_rank(tensor, len(shape), f"{tensor.name or 'a tensor'} with {len(shape)} axes")
@@ -67,10 +98,51 @@ class Optimizer(Operator):
     ) -> tuple[Operator, list[Tensor]]:
         shape = (sizes["elements"],)
         states = [Tensor(shape, STATE, "state", f"state {i}") for i in range(cls.state_tensors)]
-        return cls(), [*_parameter_and_gradient(shape, precision), *states]
+        op = cls(master=sizes["master"], clear=sizes["clear"])
+        return op, [*op._parameter_and_gradient(shape, precision), *states]
+
+    def _parameter_and_gradient(
+        self, shape: tuple[Dim, ...], precision: Precision
+    ) -> tuple[Tensor, Tensor]:
+        gradient = Tensor(shape, precision.weight, "weight", "gradient")
+        if self.master:
+            return Tensor(shape, STATE, "state", "master"), gradient
+        return Tensor(shape, precision.weight, "weight", "parameter"), gradient
 
 
-class Sgd(Optimizer):
+class RowOptimizer(Optimizer):
+    """Base of optimizers that can step some rows: ``p[...], g[...], state..., rows[R] -> p, ...``.
+
+    With ``rows``, p and the state are R rows of larger tensors, and row i of g steps
+    row ``rows[i]``; the numbers of the rows are read too.
+    """
+
+    sizes = {**Optimizer.sizes, "rows": 0}
+    small = (
+        *Optimizer.small,
+        {"elements": 12, "rows": 3},
+        {"elements": 7, "rows": 7},
+        {"elements": 10, "rows": 2, "master": True},
+    )
+
+    def infer(self, inputs: Sequence[Tensor], precision: Precision) -> Inferred:
+        for rows in (tensor for tensor in inputs if tensor.role == "index"):
+            self.need_rank(rows, 1, "rows[R]")
+            count = maximum(rows.shape[0], 1)
+            self.need_same(inputs[0].elements % count, 0, "parameters modulo rows")
+        return super().infer(inputs, precision)
+
+    @classmethod
+    def from_sizes(
+        cls, sizes: Mapping[str, Any], precision: Precision
+    ) -> tuple[Operator, list[Tensor]]:
+        op, inputs = super().from_sizes(sizes, precision)
+        if largest(sizes["rows"]) > 0:
+            inputs.append(Tensor((sizes["rows"],), precision.of("index"), "index", "rows"))
+        return op, inputs
+
+
+class Sgd(RowOptimizer):
     """Stochastic gradient descent: ``p[...], g[...] -> p[...]``.
 
     ``p = p - r g`` with step r: one multiplication, one subtraction.
@@ -78,13 +150,13 @@ class Sgd(Optimizer):
     """
 
     name = "sgd"
-    arity = 2
+    arity = (2, 3)
     example = "sgd:elements=16777216"
     state_tensors = 0
     vector_ops = 2
 
 
-class Momentum(Optimizer):
+class Momentum(RowOptimizer):
     """Gradient descent with momentum: ``p[...], g[...], v[...] -> p[...], v[...]``.
 
     ``v = m v + g``, ``p = p - r v``: two multiplications, two additions.
@@ -92,13 +164,29 @@ class Momentum(Optimizer):
     """
 
     name = "momentum"
-    arity = 3
+    arity = (3, 4)
     example = "momentum:elements=16777216"
     state_tensors = 1
     vector_ops = 4
 
 
-class Adam(Optimizer):
+class Adagrad(RowOptimizer):
+    """Steps shrinking with the sum of squares: ``p[...], g[...], s[...] -> p[...], s[...]``.
+
+    ``s = s + g^2``, ``p = p - r g / (sqrt(s) + e)``: two multiplications, three
+    additions, a square root and a division.
+    Source: Duchi, Hazan and Singer, J. Mach. Learn. Res. 12 (2011), figure 1.
+    """
+
+    name = "adagrad"
+    arity = (3, 4)
+    example = "adagrad:elements=16777216"
+    state_tensors = 1
+    vector_ops = 5
+    special_ops = 2
+
+
+class Adam(RowOptimizer):
     """Adam: ``p[...], g[...], m[...], v[...] -> p[...], m[...], v[...]``.
 
     ``m = b1 m + (1 - b1) g``, ``v = b2 v + (1 - b2) g^2``,
@@ -108,14 +196,14 @@ class Adam(Optimizer):
     """
 
     name = "adam"
-    arity = 4
+    arity = (4, 5)
     example = "adam:elements=16777216"
     state_tensors = 2
     vector_ops = 11
     special_ops = 2
 
 
-class Adamw(Adam):
+class Adamw(Optimizer):
     """Adam with decoupled weight decay: ``p[...], g[...], m[...], v[...] -> p[...], ...``.
 
     As Adam, from ``(1 - r d) p`` instead of p: one multiplication more.
@@ -123,8 +211,11 @@ class Adamw(Adam):
     """
 
     name = "adamw"
+    arity = 4
     example = "adamw:elements=16777216"
+    state_tensors = 2
     vector_ops = 12
+    special_ops = 2
 
 
 class Lamb(Optimizer):
@@ -179,9 +270,13 @@ class Adafactor(Optimizer):
 
     name = "adafactor"
     arity = 4
-    sizes = {"rows": REQUIRED, "cols": REQUIRED}
+    sizes = {"rows": REQUIRED, "cols": REQUIRED, "master": False, "clear": False}
     example = "adafactor:rows=4096,cols=4096"
-    small = ({"rows": 1, "cols": 1}, {"rows": 3, "cols": 7}, {"rows": 5, "cols": 2})
+    small = (
+        {"rows": 1, "cols": 1},
+        {"rows": 3, "cols": 7, "master": True},
+        {"rows": 5, "cols": 2, "clear": True},
+    )
     state_tensors = 0
 
     def infer(self, inputs: Sequence[Tensor], precision: Precision) -> Inferred:
@@ -190,7 +285,7 @@ class Adafactor(Optimizer):
         self._need_shape(gradient, parameter.shape)
         self._need_shape(of_rows, parameter.shape[:1])
         self._need_shape(of_cols, parameter.shape[1:])
-        return Inferred((replace(parameter), replace(of_rows), replace(of_cols)))
+        return self._made(parameter, gradient, (of_rows, of_cols), precision)
 
     def work(self, t: Bound) -> Work:
         parameter, gradient = t.inputs[:2]
@@ -216,8 +311,5 @@ class Adafactor(Optimizer):
             Tensor((rows,), STATE, "state", "row sums"),
             Tensor((cols,), STATE, "state", "column sums"),
         ]
-        return cls(), [*_parameter_and_gradient((rows, cols), precision), *states]
-
-
-def _parameter_and_gradient(shape: tuple[Dim, ...], precision: Precision) -> list[Tensor]:
-    return [Tensor(shape, precision.weight, "weight", n) for n in ("parameter", "gradient")]
+        op = cls(master=sizes["master"], clear=sizes["clear"])
+        return op, [*op._parameter_and_gradient((rows, cols), precision), *states]

@@ -174,7 +174,7 @@ class SlideAffine(Operator):
         work_w = to_w.build(macs=macs, extra_traffic=again)
         return [
             Gradient("input", (x,), (weight, *t.kept), work_x),
-            Gradient("weight", (weight, bias), (x, *t.kept), work_w, sparse=True),
+            Gradient("weight", (weight, bias), (x, *t.kept), work_w, sparse=True, rows=rows),
         ]
 
     @classmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from perfmodel.catalog import Document
@@ -13,7 +13,7 @@ from perfmodel.core.expressions import parse_expression
 from perfmodel.errors import InputError, did_you_mean
 from perfmodel.graph import Node, bind_operator, check_size
 from perfmodel.ops import get_operator
-from perfmodel.readers.structure import Nodes, Place, in_order
+from perfmodel.readers.structure import Nodes, Place, in_order, present
 
 MAX_NODES = 100_000
 MAX_BLOCK_DEPTH = 20
@@ -36,7 +36,7 @@ class Scope:
 
 @dataclass
 class Builder:
-    """Adds nodes one by one; ``nodes``, ``shared`` and ``carried`` are what it made."""
+    """Adds the nodes there in ``phase``; ``nodes``, ``shared``, ``carried`` are what it made."""
 
     document: Document
     blocks: Mapping[str, Any]
@@ -44,25 +44,37 @@ class Builder:
     nodes: list[Node] = field(default_factory=list)
     shared: dict[str, str] = field(default_factory=dict)
     carried: set[str] = field(default_factory=set)
-    training: bool = False
-    _shared_shapes: dict[str, tuple[Dim, ...]] = field(default_factory=dict)
+    phase: str = ""
+    _shared: dict[str, Tensor] = field(default_factory=dict)
     _depth: int = 0
 
-    def add(self, nodes: Nodes, scope: Scope, place: Place, prefix: str, count: Dim) -> Tensor:
-        """Add ``nodes`` in order of execution and return the last one's output as written."""
+    def add(
+        self,
+        written: Nodes,
+        scope: Scope,
+        place: Place,
+        prefix: str,
+        count: Dim,
+        trained: bool = True,
+    ) -> Tensor:
+        """Add nodes in order of execution and return the last one's output as written."""
+        nodes = present(written, self.phase)
+        if not nodes:
+            raise InputError(f"none of its nodes is there in phase '{self.phase}'")
         for name, inputs in in_order(nodes, scope.inputs):
             item, here = nodes[name], (*place, name)
+            learns = item.get("trained", trained)
             try:
                 given = [scope.tensor(i) for i in inputs]
                 times = count
                 if "repeat" in item:
                     times = count * self.size(item["repeat"], scope.sizes, (*here, "repeat"))
                 if "block" in item:
-                    output = self._block(item, scope, given, here, prefix + name, times)
+                    output = self._block(item, scope, given, here, prefix + name, times, learns)
                     if "repeat" in item:
                         self._repeatable(given[0], output, times, count)
                 else:
-                    output = self._operator(item, scope, given, here, prefix + name, times)
+                    output = self._operator(item, scope, given, here, prefix + name, times, learns)
             except InputError as error:
                 raise self._at(here, error, prefix + name) from None
             scope.tensors[name] = output
@@ -95,6 +107,7 @@ class Builder:
         place: Place,
         name: str,
         count: Dim,
+        trained: bool,
     ) -> Tensor:
         if len(self.nodes) >= MAX_NODES:
             raise InputError(f"over {MAX_NODES:,} nodes", mend="repeat blocks instead")
@@ -105,9 +118,11 @@ class Builder:
             if f.name in item
         }
         op = op_class(**attributes)
-        if self.training:
+        if self.phase == "training":
             op = op.for_training()
         node = bind_operator(name, op, inputs, self.precision, count)
+        if not trained:
+            node = _frozen(node)
         self.nodes.append(node)
         for weight, label in item.get("share", {}).items():
             self._share(node, weight, label)
@@ -127,13 +142,21 @@ class Builder:
         return self.size(value, sizes, place, kind["least"])
 
     def _share(self, node: Node, weight: str, label: str) -> None:
-        own = {w.name: w.shape for w in node.tensors.weights}
+        own = {w.name: w for w in node.tensors.weights}
         if weight not in own:
             raise InputError(f"no weight '{weight}' to share", mend=did_you_mean(weight, own))
-        known = self._shared_shapes.setdefault(label, own[weight])
-        if len(known) != len(own[weight]) or not all(map(same, known, own[weight])):
+        found = own[weight]
+        known = self._shared.setdefault(label, found)
+        alike = len(known.shape) == len(found.shape) and all(map(same, known.shape, found.shape))
+        if not alike:
             raise InputError(
-                f"'{weight}' {show_shape(own[weight])} cannot share '{label}' {show_shape(known)}"
+                f"'{weight}' {show_shape(found.shape)} cannot share '{label}'"
+                f" {show_shape(known.shape)}"
+            )
+        if known.role != found.role:
+            raise InputError(
+                f"'{label}' is trained by one of the nodes that share it and not by another",
+                mend="trained: false on all of them or none",
             )
         self.shared[f"{node.name}.{weight}"] = label
 
@@ -145,6 +168,7 @@ class Builder:
         place: Place,
         name: str,
         count: Dim,
+        trained: bool,
     ) -> Tensor:
         block = self.blocks[item["block"]]
         if len(inputs) != len(block.inputs):
@@ -161,15 +185,17 @@ class Builder:
                 sizes[parameter] = self.size(
                     default, sizes, ("blocks", item["block"], "parameters", parameter), least=0
                 )
-        if "repeat" in item:
-            self.carried.add(inputs[0].name)
         inner = Scope(sizes, dict(zip(block.inputs, inputs, strict=True)), tuple(block.inputs))
         inside = ("blocks", item["block"], "nodes")
         self._depth += 1
         if self._depth > MAX_BLOCK_DEPTH:
             raise InputError(f"blocks nest over {MAX_BLOCK_DEPTH} deep")
-        last = self.add(block.nodes, inner, inside, f"{name}.", count)
+        before = len(self.nodes)
+        last = self.add(block.nodes, inner, inside, f"{name}.", count, trained)
         self._depth -= 1
+        learned = (w for n in self.nodes[before:] for w in n.tensors.weights if w.role == "weight")
+        if "repeat" in item and any(True for _ in learned):
+            self.carried.add(inputs[0].name)
         return inner.tensor(block.output) if block.output else last
 
     def _repeatable(self, before: Tensor, after: Tensor, times: Dim, count: Dim) -> None:
@@ -179,3 +205,11 @@ class Builder:
                 f"a repeated block must keep its first input's shape: {show_shape(before.shape)}"
                 f" became {show_shape(after.shape)}"
             )
+
+
+def _frozen(node: Node) -> Node:
+    """Return ``node`` with parameters that training leaves as they are."""
+    weights = tuple(
+        replace(w, role="frozen") if w.role == "weight" else w for w in node.tensors.weights
+    )
+    return replace(node, tensors=replace(node.tensors, weights=weights))

@@ -1,14 +1,15 @@
 """The structure of a workload file's nodes, before any size is known.
 
-`check_nodes` refuses unknown operators, blocks, attributes and tensors, missing
-attributes, cycles and blocks that contain themselves, each with its place;
-`in_order` puts producers before consumers.
+`check_nodes` refuses unknown operators, blocks, attributes, phases and tensors,
+missing attributes, cycles and blocks that contain themselves, each with its place;
+`present` leaves out what is not there in a phase, `in_order` puts producers before
+consumers.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +22,7 @@ Place = tuple[Any, ...]
 Nodes = Mapping[str, Mapping[str, Any]]
 
 #: keys of a node that are not attributes of its operator or parameters of its block
-_NODE_KEYS = ("op", "block", "inputs", "repeat", "share")
+_NODE_KEYS = ("op", "block", "inputs", "repeat", "share", "phases", "trained")
 
 #: kind of an attribute -> lengths of a list it may be, and what it is called
 _SHAPES: dict[str, tuple[Sequence[int], str]] = {
@@ -33,24 +34,35 @@ _SHAPES: dict[str, tuple[Sequence[int], str]] = {
 
 
 def check_nodes(
-    document: Document, blocks: Mapping[str, Any], nodes: Nodes, inputs: tuple[str, ...]
+    document: Document,
+    blocks: Mapping[str, Any],
+    nodes: Nodes,
+    inputs: tuple[str, ...],
+    phases: Sequence[str],
 ) -> None:
     """Raise InputError for anything wrong with nodes that does not depend on sizes."""
-    checker = _Checker(document, blocks)
+    checker = _Checker(document, blocks, phases)
     checker.recursion()
     for name, block in blocks.items():
         checker.scope(block.nodes, tuple(block.inputs), ("blocks", name, "nodes"))
         if block.output is not None:
-            checker.known(block.output, block.nodes, "output", ("blocks", name, "output"))
+            place = ("blocks", name, "output")
+            checker.known(block.output, block.nodes, "output", place)
+            checker.always_there([block.output], block.nodes, place)
     checker.scope(nodes, inputs, ("nodes",))
-    for i, output in enumerate(document.data.get("outputs") or ()):
+    checker.always_there(nodes, nodes, ("nodes",))
+    outputs = document.data.get("outputs") or ()
+    for i, output in enumerate(outputs):
         checker.known(output, nodes, "output", ("outputs", i))
+    if outputs:
+        checker.always_there(outputs, nodes, ("outputs",))
 
 
 @dataclass(frozen=True)
 class _Checker:
     document: Document
     blocks: Mapping[str, Any]
+    phases: Sequence[str]
 
     def _fail(
         self, message: str, place: Place, mend: str | None = None, *, key: bool = False
@@ -92,22 +104,44 @@ class _Checker:
                 self._operator(item, here)
             else:
                 self._block(item, here)
-        names = {*nodes, *inputs}
-        for name, tensors in inputs_of(nodes, inputs).items():
+        for phase in self.phases:
+            self._tensors(present(nodes, phase), nodes, inputs, place, phase)
+
+    def _tensors(
+        self, there: Nodes, nodes: Nodes, inputs: tuple[str, ...], place: Place, phase: str
+    ) -> None:
+        names = {*there, *inputs}
+        for name, tensors in inputs_of(there, inputs).items():
             listed = isinstance(nodes[name].get("inputs"), list)
             for i, tensor in enumerate(tensors):
                 written = (*place, name, "inputs", i) if listed else (*place, name, "inputs")
-                if maker_of(tensor) not in names:
+                maker = maker_of(tensor)
+                if maker in nodes and maker not in names:
+                    raise self._fail(
+                        f"'{name}' reads '{maker}', which is not there in phase '{phase}'",
+                        written,
+                        f"phases on '{name}' too, or another input",
+                    )
+                if maker not in names:
                     self.known(tensor, names, "tensor", written)
         try:
-            list(in_order(nodes, inputs))
+            list(in_order(there, inputs))
         except InputError as error:
             raise self._fail(error.message, place) from None
+
+    def always_there(self, names: Iterable[str], nodes: Nodes, place: Place) -> None:
+        """Raise InputError where a phase has none of the nodes called ``names``."""
+        listed = list(names)
+        for phase in self.phases:
+            if not set(listed) & set(present(nodes, phase)):
+                what = f"'{listed[0]}' is not" if len(listed) == 1 else "none of them is"
+                raise self._fail(f"{what} there in phase '{phase}'", place)
 
     def _node_keys(self, name: str, item: Mapping[str, Any], here: Place) -> None:
         if ("op" in item) == ("block" in item):
             raise self._fail(f"node '{name}' needs either 'op' or 'block'", here)
         given, share, repeat = item.get("inputs", []), item.get("share", {}), item.get("repeat", 1)
+        phases = item.get("phases", list(self.phases))
         rules = {
             "inputs": (_is_names([given] if isinstance(given, str) else given), "tensors' names"),
             "share": (
@@ -115,6 +149,11 @@ class _Checker:
                 "a mapping of the operator's weights to names",
             ),
             "repeat": (_is_size(repeat), "a whole number or an expression"),
+            "phases": (
+                _is_names(phases) and bool(phases) and set(phases) <= set(self.phases),
+                f"a list of the workload's phases: {', '.join(self.phases)}",
+            ),
+            "trained": (isinstance(item.get("trained", True), bool), "true or false"),
         }
         for key, (right, expected) in rules.items():
             if not right:
@@ -182,6 +221,11 @@ def _is_size(value: object) -> bool:
 
 def _is_names(values: object) -> bool:
     return isinstance(values, list) and all(isinstance(v, str) for v in values)
+
+
+def present(nodes: Nodes, phase: str) -> Nodes:
+    """Return the nodes that are there in ``phase``; the others are as if not written."""
+    return {name: item for name, item in nodes.items() if phase in item.get("phases", (phase,))}
 
 
 def maker_of(tensor: str) -> str:

@@ -3,12 +3,13 @@
 A file holds dims (numbers or expressions), inputs, reusable blocks and nodes.
 A node names an operator or a block, takes the node before it as input unless it
 says otherwise, and gives the operator's attributes as numbers or expressions.
-`repeat: N` executes a block N times over, written once.
+`repeat: N` executes a block N times over, written once; `phases` limits a node to
+some phases; `trained: false` leaves parameters as they are in training.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -20,11 +21,13 @@ from pydantic_core import PydanticCustomError
 from perfmodel.catalog import Document, load_document, looks_like_path, resolve
 from perfmodel.catalog.validation import Spec, validate
 from perfmodel.core import Dim, Precision, Tensor, parse_precision
+from perfmodel.core.axes import axis_of
 from perfmodel.core.expressions import parse_expression
 from perfmodel.errors import InputError, did_you_mean, shorten
-from perfmodel.graph import Graph, Workload, check_size
+from perfmodel.graph import Graph, Node, Workload, check_size
+from perfmodel.ops.losses import usual_loss
 from perfmodel.readers.network import Builder, Scope
-from perfmodel.readers.structure import check_nodes
+from perfmodel.readers.structure import check_nodes, maker_of, present
 
 SCHEMA = "perfmodel/workload@1"
 NAME = r"[A-Za-z_][A-Za-z0-9_.\-]*"
@@ -75,7 +78,8 @@ class WorkloadSpec(Spec):
     blocks: dict[_Name, _BlockSpec] = Field(default_factory=dict)
     nodes: dict[_Name, dict[str, Any]] = Field(min_length=1)
     outputs: list[str] | None = None
-    loss: Literal["cross_entropy", "binary_cross_entropy", "mse", "none"] = "cross_entropy"
+    loss: Literal["cross_entropy", "binary_cross_entropy", "mse", "none"] | None = None
+    loss_axis: int | None = None
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ class FileWorkload(Workload):
 
     def build(self, dims: Mapping[str, Dim], phase: str, precision: Precision) -> Graph:
         values = self._resolve({**self.dims(phase), **dims}, phase)
-        builder = Builder(self.document, self.spec.blocks, precision, training=phase == "training")
+        builder = Builder(self.document, self.spec.blocks, precision, phase=phase)
         inputs = {
             name: Tensor(
                 tuple(
@@ -105,18 +109,30 @@ class FileWorkload(Workload):
         }
         scope = Scope(values, dict(inputs), tuple(inputs))
         last = builder.add(self.spec.nodes, scope, ("nodes",), "", 1)
-        outputs = [scope.tensor(o) for o in self.spec.outputs] if self.spec.outputs else [last]
+        there = present(self.spec.nodes, phase)
+        stated = [scope.tensor(o) for o in self.spec.outputs or () if maker_of(o) in there]
+        outputs = stated or [last]
+        loss = self.spec.loss or _usual_loss(builder.nodes, outputs[0])
+        axis = -1 if self.spec.loss_axis is None else self.spec.loss_axis
+        # What no node of the phase reads need not be there.
+        read = {t.name for node in builder.nodes for t in node.tensors.inputs}
+        try:
+            axis_of("loss_axis", axis, len(outputs[0].shape))
+        except InputError as error:
+            where = self.document.where(("loss_axis",))
+            raise InputError(error.message, where=where) from None
         return Graph(
             name=self.name,
             phase=phase,
             precision=precision,
             dims=values,
             nodes=tuple(builder.nodes),
-            inputs=tuple(inputs.values()),
+            inputs=tuple(t for name, t in inputs.items() if name in read),
             outputs=tuple(t.name for t in outputs),
             shared=builder.shared,
             carried=frozenset(builder.carried),
-            loss=None if self.spec.loss == "none" else self.spec.loss,
+            loss=None if loss == "none" else loss,
+            loss_axis=axis,
         )
 
     def _resolve(self, raw: Mapping[str, Any], phase: str) -> dict[str, Dim]:
@@ -156,6 +172,11 @@ class FileWorkload(Workload):
         return values
 
 
+def _usual_loss(nodes: Sequence[Node], output: Tensor) -> str:
+    makers = {t.name: node for node in nodes for t in node.tensors.outputs}
+    return usual_loss(makers[output.name].op.name)
+
+
 def read_workload_file(name: str) -> FileWorkload:
     """Return the workload called ``name``, or in the file ``name``."""
     file = resolve(name, "workloads")
@@ -177,7 +198,10 @@ def workload_from_document(document: Document) -> FileWorkload:
         precision = parse_precision(spec.dtype)
     except InputError as error:
         raise InputError(error.message, where=document.where(("dtype",)), mend=error.mend) from None
-    check_nodes(document, spec.blocks, spec.nodes, tuple(spec.inputs))
+    if spec.loss_axis is not None and spec.loss not in (None, "cross_entropy"):
+        where = document.where(("loss_axis",), key=True)
+        raise InputError(f"loss_axis: {spec.loss} has no classes along an axis", where=where)
+    check_nodes(document, spec.blocks, spec.nodes, tuple(spec.inputs), tuple(spec.phases))
     about = {
         "title": spec.title,
         "family": spec.family,

@@ -4,6 +4,10 @@ Gradients come from each operator's own table. A tensor that several operators
 read gets its gradients added up; what leads to no learned weight gets none (the
 first layer has no input gradient). What the backward kernels read is kept from
 the forward pass, or, with recomputation, computed again just before.
+
+Every output gets the graph's loss, or without one its gradient from outside. A
+loss takes logits: a softmax or sigmoid that ends the network is part of it. Of
+several losses each is counted, their weighted sum, a few numbers, is not.
 """
 
 from __future__ import annotations
@@ -11,13 +15,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from perfmodel.core import Bound, Dim, Gradient, Precision, Tensor, gradient_of
-from perfmodel.core.dims import largest, product, total
-from perfmodel.core.formats import FORMATS
+from perfmodel.core import Bound, Dim, Gradient, Operator, Tensor, gradient_of
+from perfmodel.core.axes import axis_of
 from perfmodel.errors import InputError, did_you_mean
 from perfmodel.graph import Graph, Node, bind_operator
 from perfmodel.ops import get_operator, registry
+from perfmodel.ops.losses import Loss
 from perfmodel.readers.inline import complete_sizes
+from perfmodel.transforms.stepping import optimizer_steps, weight_name
 
 #: categories that selective recomputation runs again
 CHEAP = ("elementwise", "normalization", "reduction", "attention")
@@ -37,9 +42,10 @@ def optimizer_names() -> list[str]:
 def expand_training(graph: Graph, optimizer: str = "adam", recompute: str = "none") -> Graph:
     """Return one training step of ``graph``.
 
-    Weights in a format narrower than 32 bits get an fp32 master copy, counted
-    with the optimizer's state. Raises InputError for an unknown optimizer or
-    recomputation, or where an operator on the way to a weight has no gradient.
+    Weights in a format narrower than 32 bits get an fp32 master copy, which the
+    optimizer steps, and which counts as its state. Raises InputError for an unknown
+    optimizer or recomputation, or where an operator on the way to a weight has no
+    gradient.
     """
     if optimizer not in optimizer_names():
         raise InputError(
@@ -49,22 +55,21 @@ def expand_training(graph: Graph, optimizer: str = "adam", recompute: str = "non
         raise InputError(
             f"unknown recomputation '{recompute}'", mend=f"one of {', '.join(RECOMPUTE)}"
         )
-    nodes = [_keeping(node) for node in graph.nodes]
-    loss = _loss(graph)
-    if loss is not None:
-        nodes.append(loss)
+    losses = _losses(graph)
+    nodes = [*(_keeping(n) for n in _without_ends(graph, losses)), *losses]
     again = RECOMPUTE[recompute]
     backward = _Backward(nodes, graph, again)
-    backward.run(loss.output.name if loss else graph.outputs[0])
-    steps, state = _optimizer_nodes(graph, optimizer)
-    # What is computed again keeps no temporaries the first time.
-    forward = [replace(n, keeps=()) if again(n) else n for n in nodes]
+    backward.run([n.output.name for n in losses] or graph.outputs)
+    steps = optimizer_steps(graph, optimizer, backward.written)
+    # What is computed again keeps no temporaries the first time, what no gradient passes never.
+    forward = [n if n.name in backward.passed and not again(n) else _without(n) for n in nodes]
     return replace(
         graph,
-        nodes=(*forward, *backward.made, *steps),
-        inputs=(*graph.inputs, *(loss.tensors.inputs[1:] if loss else ())),
+        nodes=(*forward, *backward.made, *steps.nodes),
+        inputs=(*graph.inputs, *(t for n in losses for t in n.tensors.inputs[1:])),
         outputs=(),
-        optimizer_bytes=state + _master_bytes(graph),
+        optimizer_bytes=steps.state_bytes,
+        gradient_bytes=steps.gradient_bytes,
     )
 
 
@@ -76,36 +81,78 @@ def _keeping(node: Node) -> Node:
     return replace(node, keeps=keeps)
 
 
-def _loss(graph: Graph) -> Node | None:
-    """Return the loss behind the first output, rows by columns of its last axis."""
+def _without(node: Node) -> Node:
+    return replace(node, keeps=()) if node.keeps else node
+
+
+def _losses(graph: Graph) -> list[Node]:
+    """Return the loss behind each output, or behind the logits that an output is made from."""
     if graph.loss is None:
-        return None
-    output = next(t for n in graph.nodes for t in n.tensors.outputs if t.name == graph.outputs[0])
+        return []
     cls = get_operator(graph.loss)
-    cols = output.shape[-1]
-    shape = {"rows": output.elements // cols, "cols": cols, "elements": output.elements}
-    given = {k: v for k, v in shape.items() if k in cls.sizes}
-    op, (values, *others) = cls.from_sizes(complete_sizes(cls, given), graph.precision)
-    targets = [t.named(f"target.{t.name}") for t in others]
-    return bind_operator("loss", op, [values.named(output.name), *targets], graph.precision)
+    makers = {t.name: n for n in graph.nodes for t in n.tensors.outputs}
+    made: list[Node] = []
+    for output in graph.outputs:
+        maker = makers[output]
+        scores = next(t for t in maker.tensors.outputs if t.name == output)
+        if _includes(cls, maker.op, scores, graph.loss_axis):
+            scores = maker.tensors.x
+        name = "loss" if len(graph.outputs) == 1 else f"loss.{output}"
+        op, (values, *others) = cls.from_sizes(
+            complete_sizes(cls, _loss_sizes(cls, scores, graph.loss_axis)), graph.precision
+        )
+        targets = [t.named(f"{name}.{t.name}") for t in others]
+        inputs = [values.named(scores.name), *targets]
+        made.append(bind_operator(name, op, inputs, graph.precision))
+    return made
+
+
+def _includes(cls: type[Operator], last: Operator, output: Tensor, axis: Dim) -> bool:
+    """Tell whether the loss applies ``last``, which made ``output``, itself."""
+    if not issubclass(cls, Loss) or last.name not in cls.includes:
+        return False
+    rank = len(output.shape)
+    return not cls.of_classes or axis_of("loss_axis", axis, rank) == rank - 1
+
+
+def _loss_sizes(cls: type[Operator], scores: Tensor, axis: Dim) -> dict[str, Dim]:
+    """Return the inline sizes of a loss: rows by columns of the classes' axis, or elements."""
+    if "elements" in cls.sizes:
+        return {"elements": scores.elements}
+    cols = scores.shape[axis_of("loss_axis", axis, len(scores.shape))]
+    return {"rows": scores.elements // cols, "cols": cols}
+
+
+def _without_ends(graph: Graph, losses: Sequence[Node]) -> list[Node]:
+    """Return the nodes but those whose output is read by nothing any more, the losses' ends."""
+    scored = {n.tensors.x.name for n in losses}
+    read = {t.name for n in graph.nodes for t in n.tensors.inputs} | scored
+    ends = set(graph.outputs) - read if losses else set()
+    return [n for n in graph.nodes if n.output.name not in ends]
 
 
 @dataclass
 class _Backward:
-    """Walks the forward nodes in reverse; ``made`` collects backward and recompute nodes."""
+    """Walks the forward nodes in reverse.
+
+    ``made`` collects backward and recompute nodes, ``written`` the kernels that write
+    a weight's gradient, ``passed`` the forward nodes that have a backward one.
+    """
 
     nodes: Sequence[Node]
     graph: Graph
     again: Callable[[Node], bool]
     made: list[Node] = field(default_factory=list)
+    written: dict[str, list[Gradient]] = field(default_factory=dict)
+    passed: set[str] = field(default_factory=set)
     _arrived: set[str] = field(default_factory=set)
     _clones: dict[str, Tensor] = field(default_factory=dict)
 
-    def run(self, output: str) -> None:
-        """Pass the gradient of ``output`` back to every learned weight."""
+    def run(self, outputs: Sequence[str]) -> None:
+        """Pass the gradients of ``outputs`` back to every learned weight."""
         wanted = self._wanted()
         makers = {t.name: n for n in self.nodes for t in (*n.tensors.outputs, *n.keeps)}
-        self._arrived.add(output)
+        self._arrived |= set(outputs)
         for node in reversed(self.nodes):
             if not any(t.name in self._arrived for t in node.tensors.outputs):
                 continue
@@ -115,6 +162,7 @@ class _Backward:
                 continue
             if not node.op.has_gradient():
                 raise InputError(f"{node.name}: {node.op.name} has no gradient")
+            self.passed.add(node.name)
             useful = {id(t) for t in (*learned, *passed)}
             tensors = replace(node.tensors, kept=node.keeps or node.tensors.kept)
             for gradient in node.op.gradients(tensors):
@@ -143,6 +191,8 @@ class _Backward:
         inputs = {id(t) for t in node.tensors.inputs}
         for tensor in gradient.makes:
             if id(tensor) not in inputs:
+                # A kernel may write a frozen weight's gradient beside one that is wanted.
+                self.written.setdefault(weight_name(self.graph, node, tensor), []).append(gradient)
                 continue
             if tensor.name in self._arrived and tensor.name in makers:
                 self._accumulate(tensor, node.count)
@@ -173,47 +223,3 @@ class _Backward:
             before = (*maker.tensors.outputs, *maker.keeps)
             self._clones |= dict(zip((t.name for t in before), (*outputs, *keeps), strict=True))
         return self._clones[tensor.name]
-
-
-def _optimizer_nodes(graph: Graph, optimizer: str) -> tuple[list[Node], Dim]:
-    """Return an optimizer step for each node with learned weights, and the bytes of its state."""
-    cls = get_operator(optimizer)
-    steps: list[Node] = []
-    state: list[Dim] = []
-    seen: set[str] = set()
-    for node in graph.forward:
-        tied = {graph.shared.get(f"{node.name}.{w.name}") for w in node.tensors.weights} - {None}
-        own = [
-            w
-            for w in node.tensors.weights
-            if w.role == "weight" and graph.shared.get(f"{node.name}.{w.name}") not in seen
-        ]
-        seen |= {str(t) for t in tied}
-        for piece, given in _pieces(cls.sizes, own).items():
-            op, inputs = cls.from_sizes(complete_sizes(cls, given), _weights(graph))
-            name = ".".join(part for part in (node.name, piece, optimizer) if part)
-            named = [t.named(f"{name}.{t.name}") for t in inputs]
-            step = bind_operator(name, op, named, _weights(graph), node.count)
-            steps.append(replace(step, role="optimizer"))
-            state += [node.count * t.bytes for t in named if t.role == "state"]
-    return steps, total(state)
-
-
-def _pieces(sizes: Mapping[str, object], weights: Sequence[Tensor]) -> dict[str, dict[str, Dim]]:
-    """Return what an optimizer steps at once: all weights of a node, or each if it is factored."""
-    there = [w for w in weights if largest(w.elements) > 0]
-    if "elements" in sizes:
-        return {"": {"elements": total(w.elements for w in there)}} if there else {}
-    # Factored statistics take a weight as rows by columns of its last axis.
-    return {w.name: {"rows": product(w.shape[:-1]), "cols": w.shape[-1]} for w in there}
-
-
-def _weights(graph: Graph) -> Precision:
-    """Return a precision in which activations have the weights' format."""
-    weight = graph.precision.weight
-    return Precision(weight, weight, weight, weight)
-
-
-def _master_bytes(graph: Graph) -> Dim:
-    learned = [(w, count) for w, count in graph.stored() if w.role == "weight"]
-    return total(4 * count * w.elements for w, count in learned if FORMATS[w.dtype].bits < 32)

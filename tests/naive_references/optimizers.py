@@ -14,4 +14,4 @@ CASES: dict[str, Any] = {
 }
 
 #: their second moments are positive
-APART = {"adam", "adamw", "lamb", "adafactor"}
+APART = {"adagrad", "adam", "adamw", "lamb", "adafactor"}
