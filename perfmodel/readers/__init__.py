@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from perfmodel.catalog import looks_like_path
@@ -30,9 +31,13 @@ def load_workload(name_or_path: str | Workload, **dims: Any) -> Workload:
 
 def _read(name: str) -> Workload:
     if looks_like_path(name):
-        if name.endswith((".onnx", ".json")):
+        if name.endswith(".onnx"):
+            from perfmodel.readers.onnx import read_onnx
+
+            return read_onnx(Path(name))
+        if name.endswith(".json"):
             raise InputError(
-                f"cannot read {shorten(name)}, expected a built-in name, a .yaml file"
+                f"cannot read {shorten(name)}, expected a built-in name, a .yaml or .onnx file"
                 " or an operator such as matmul:m=1,n=2,k=3"
             )
     elif ":" in name:
