@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from perfmodel.catalog import Document
 from perfmodel.core import Dim, Precision, Tensor
-from perfmodel.core.dims import same, show_shape, smallest
+from perfmodel.core.dims import product, same, show_shape, smallest
 from perfmodel.core.expressions import parse_expression
+from perfmodel.core.formats import get_format
 from perfmodel.errors import InputError, did_you_mean
 from perfmodel.graph import Node, bind_operator, check_size
 from perfmodel.ops import get_operator
@@ -107,11 +108,19 @@ class Builder:
         op = op_class(**attributes)
         if self.training:
             op = op.for_training()
-        node = bind_operator(name, op, inputs, self.precision, count)
-        self.nodes.append(node)
+        own = self._precision(item.get("formats", {}))
+        node = bind_operator(name, op, inputs, own or self.precision, count)
+        self.nodes.append(replace(node, precision=own) if own else node)
         for weight, label in item.get("share", {}).items():
             self._share(node, weight, label)
         return node.output
+
+    def _precision(self, formats: Mapping[str, str]) -> Precision | None:
+        """Return the formats of a node that sets its own, else None."""
+        if not formats:
+            return None
+        chosen = {role: get_format(name).name for role, name in formats.items()}
+        return replace(self.precision, name="/".join(chosen.values()), **chosen)
 
     def _attribute(
         self, kind: Mapping[str, Any], value: Any, sizes: Mapping[str, Dim], place: Place
@@ -131,7 +140,7 @@ class Builder:
         if weight not in own:
             raise InputError(f"no weight '{weight}' to share", mend=did_you_mean(weight, own))
         known = self._shared_shapes.setdefault(label, own[weight])
-        if len(known) != len(own[weight]) or not all(map(same, known, own[weight])):
+        if not same(product(known), product(own[weight])):
             raise InputError(
                 f"'{weight}' {show_shape(own[weight])} cannot share '{label}' {show_shape(known)}"
             )

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from perfmodel.core import Dim
-from perfmodel.core.dims import largest
+from perfmodel.core.dims import largest, product
+from perfmodel.core.symbols import is_symbolic
 from perfmodel.errors import InputError, shorten
 from perfmodel.readers.onnx.call import Call
 from perfmodel.readers.onnx.fold import fold
@@ -47,7 +48,8 @@ class Importer:
     """One import of a model into a Network.
 
     ``values`` are integers that the user gave for tensors by name; ``unknown``
-    collects operators without a handler.
+    collects operators without a handler; ``batch`` is (the file's, the wanted) size of
+    the first axis where the user sets one that the file fixes.
     """
 
     model: Model
@@ -55,7 +57,21 @@ class Importer:
     values: Mapping[str, Sequence[int]] = field(default_factory=dict)
     unknown: dict[str, int] = field(default_factory=dict)
     sizes: Mapping[str, Dim] = field(default_factory=dict)
+    batch: tuple[int, Dim] | None = None
     depth: int = 0
+
+    def for_batch(self, shape: list[Dim], elements: Dim) -> list[Dim]:
+        """Return a fixed shape with the file's batch replaced by the wanted one, if that fits."""
+        if self.batch is None or not shape or not all(isinstance(d, int) for d in shape):
+            return shape
+        fixed, wanted = self.batch
+        if shape[0] % fixed or -1 in shape or _exactly(product(shape), elements):
+            return shape
+        scaled = [shape[0] // fixed * wanted, *shape[1:]]
+        if not _exactly(product(scaled), elements):
+            return shape
+        self.net.note("a reshape to the file's batch follows the batch that was set")
+        return scaled
 
     def graph(self, proto: Any, scope: Scope) -> list[Value]:
         """Import a graph whose inputs stand in ``scope`` already; returns its outputs."""
@@ -239,6 +255,12 @@ class Importer:
         if kind == 11:
             return self.stored(proto.sparse_tensor.values)
         return list(proto.graphs) if kind == 10 else None
+
+
+def _exactly(a: Dim, b: Dim) -> bool:
+    """Tell whether two sizes are the same expression, not only the same at their hints."""
+    difference = a - b
+    return not is_symbolic(difference) and bool(difference == 0)
 
 
 def _as_list(made: Value | Sequence[Value] | None) -> list[Value]:

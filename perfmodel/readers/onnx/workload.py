@@ -74,8 +74,11 @@ class OnnxWorkload(Workload):
         bound = self._bound(sizes)
         need_sizes(self.model.file.name, self.inputs, bound, self.shapes)
         net = Network(precision, self.main)
-        importer = Importer(self.model, net, self.values, sizes=bound)
+        fixed = [d for d in batch_axes(self.inputs).values() if isinstance(d, int)]
+        batch = (fixed[0], sizes[BATCH]) if fixed and BATCH in sizes else None
+        importer = Importer(self.model, net, self.values, sizes=bound, batch=batch)
         scope = {item.name: self._input(item, bound, net, sizes) for item in self.inputs}
+        fed = tuple(v.tensor for v in scope.values() if v.tensor is not None)
         outputs = importer.graph(self.model.proto.graph, scope)
         made = [net.tensor(v) for v in outputs if v.items is None and not v.is_constant]
         return Graph(
@@ -84,12 +87,11 @@ class OnnxWorkload(Workload):
             precision=precision,
             dims={k: v for k, v in bound.items() if v is not None},
             nodes=tuple(net.nodes),
-            inputs=tuple(v.tensor for v in scope.values() if v.tensor is not None
-                         and v.stored is None and v.tensor.name in {i.name for i in self.inputs}),
+            inputs=fed,
             outputs=tuple(t.name for t in made),
             shared=net.shared(),
             notes=tuple(f"{text} ({n} times)" if n > 1 else text for text, n in net.notes.items()),
-        )  # fmt: skip
+        )
 
     def _bound(self, sizes: Mapping[str, Any]) -> dict[str, Any]:
         """Return the open sizes' values: set by name, by `batch`, or by a whole shape."""

@@ -24,3 +24,9 @@ _PLAIN = {
 def plain(call: Call) -> Made:
     """One value in, one out."""
     return call.emit(_PLAIN[call.op], call.input(0))
+
+
+@handles("Dropout", treatment="free")
+def dropout(call: Call) -> Made:
+    """The input itself, as inference has it; the mask is not made."""
+    return [call.input(0), call.input(0)]

@@ -39,10 +39,11 @@ def window(call: Call, x: Value, kernel: Sequence[int]) -> dict[str, Any]:
     if len(stride) != axes or len(dilation) != axes or len(pads) != 2 * axes:
         raise InputError(f"{call.op}: strides, dilations or pads do not fit a {axes}-d kernel")
     # One border for every side, where they are equal, reads better in a workload file.
-    return {"stride": _plain(stride), "dilation": _plain(dilation), "padding": _plain(pads)}
+    return {"stride": plain_or_list(stride), "dilation": plain_or_list(dilation), "padding": plain_or_list(pads)}
 
 
-def _plain(values: Sequence[Any]) -> Any:
+def plain_or_list(values: Sequence[Any]) -> Any:
+    """Return one value where all are equal, else a tuple."""
     return values[0] if all(v is values[0] or v == values[0] for v in values) else tuple(values)
 
 
@@ -58,7 +59,7 @@ def conv(call: Call) -> Made:
         x,
         stored={"weight": w, "bias": bias} if bias is not None else {"weight": w},
         out_channels=w.shape[0],
-        kernel=_plain(kernel),
+        kernel=plain_or_list(kernel),
         groups=call.attr("group", 1),
         bias=bias is not None,
         **window(call, x, kernel),
