@@ -249,7 +249,7 @@ def _rounded(a: Symbol, b: Symbol) -> Any:
     )
     top = _sum({t: int(c * scale) for t, c in a.terms.items()})
     bottom = _sum({t: int(c * scale) for t, c in b.terms.items()})
-    if len(b.terms) > 1 or not bottom.isidentifier() and not bottom.isdigit():
+    if len(b.terms) > 1 or (not bottom.isidentifier() and not bottom.isdigit()):
         bottom = f"({bottom})"
     if len(a.terms) > 1 or not top.isidentifier():
         top = f"({top})"

@@ -21,7 +21,7 @@ from perfmodel.core import (
     text,
 )
 from perfmodel.core.elementwise import passed_on
-from perfmodel.core.formats import get_format
+from perfmodel.core.formats import Role, get_format
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Parameter(Operator):
 
     def infer(self, inputs: Sequence[Tensor], precision: Precision) -> Inferred:
         dtype = get_format(self.format).name if self.format else precision.weight
-        role = "weight" if self.trained else "state"
+        role: Role = "weight" if self.trained else "state"
         stored = Tensor(tuple(self.shape), dtype, role, "weight")
         return Inferred((Tensor(stored.shape, dtype, "weight"),), (stored,))
 

@@ -148,10 +148,13 @@ class _Writer:
                 while name in nodes or any(name == n.name for n in graph.nodes):
                     name += "_"
                 block = self._block(repeat, written)
-                read = [self._reference(*repeat.first), *(self._reference(*o) for o in repeat.others)]
+                read = [
+                    self._reference(*repeat.first),
+                    *(self._reference(*o) for o in repeat.others),
+                ]
                 nodes[name] = {"block": block, "inputs": read, "repeat": repeat.times}
                 last = graph.nodes[repeat.end - repeat.length + repeat.carried[0]]
-                self.renamed[last.tensors.outputs[repeat.carried[1]].name] = name
+                self.renamed[last.output.name] = name
                 before, i = [name], repeat.end
                 continue
             node = graph.nodes[i]
@@ -163,7 +166,15 @@ class _Writer:
     def _repeats(self, written: Sequence[dict[str, Any]]) -> list[Repeat]:
         entries = [
             Entry(
-                repr(item),
+                repr(
+                    (
+                        item,
+                        *(
+                            (t.dtype, t.shape)
+                            for t in (*node.tensors.inputs, *node.tensors.outputs)
+                        ),
+                    )
+                ),
                 tuple(self.makers.get(t.name, (-1, t.name)) for t in node.tensors.inputs),
             )
             for item, node in zip(written, self.graph.nodes, strict=True)
@@ -173,9 +184,7 @@ class _Writer:
         return [r for r in find_repeats(entries, outputs) if r.carried[1] == 0]
 
     def _reference(self, maker: int, output: Any) -> str:
-        name = (
-            str(output) if maker < 0 else self.graph.nodes[maker].tensors.outputs[output].name
-        )
+        name = str(output) if maker < 0 else self.graph.nodes[maker].tensors.outputs[output].name
         return self.renamed.get(name, name)
 
     def _block(self, repeat: Repeat, written: Sequence[dict[str, Any]]) -> str:

@@ -55,9 +55,7 @@ class Repeat:
         return self.start + self.length * self.times
 
 
-def find_repeats(
-    entries: Sequence[Entry], outputs: Sequence[tuple[int, Hashable]]
-) -> list[Repeat]:
+def find_repeats(entries: Sequence[Entry], outputs: Sequence[tuple[int, Hashable]]) -> list[Repeat]:
     """Return repeats that do not overlap, in order; longest savings first when choosing."""
     readers: dict[int, set[int]] = {}
     for i, entry in enumerate(entries):
@@ -80,7 +78,7 @@ def find_repeats(
 
 def _best(
     entries: Sequence[Entry],
-    kinds: np.ndarray,  # type: ignore[type-arg]
+    kinds: np.ndarray,
     readers: Mapping[int, set[int]],
     low: int,
     high: int,
@@ -158,6 +156,8 @@ def _wired(
         beyond = {r for r in readers.get(i, ()) if r >= start + (turn + 1) * length}
         if not beyond:
             continue
-        if offset != carried[0] or (turn < times - 1 and max(beyond) >= start + (turn + 2) * length):
+        if offset != carried[0] or (
+            turn < times - 1 and max(beyond) >= start + (turn + 2) * length
+        ):
             return None
     return Repeat(start, length, times, carried, first, tuple(others))

@@ -140,7 +140,9 @@ class FileWorkload(Workload):
             for dim, size in zip(written, shape, strict=True):
                 if isinstance(dim, str) and dim.isidentifier():
                     if chosen.setdefault(dim, size) != size:
-                        raise InputError(f"{shown} gives '{dim}' two sizes, {chosen[dim]} and {size}")
+                        raise InputError(
+                            f"{shown} gives '{dim}' two sizes, {chosen[dim]} and {size}"
+                        )
                 elif isinstance(dim, int) and dim != size:
                     raise InputError(f"{shown}: {size} where {self.name} has {dim}")
         return self.with_dims(chosen)

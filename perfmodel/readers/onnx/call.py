@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from perfmodel.core import Dim, Operator, Precision, Tensor
 from perfmodel.core.dims import same
 from perfmodel.errors import InputError
-from perfmodel.ops import get_operator
-from perfmodel.readers.onnx.network import Network, role_of
-from perfmodel.readers.onnx.values import Data, Value, data_of
+from perfmodel.ops import make_operator
+from perfmodel.readers.tracing.network import Network, role_of
+from perfmodel.readers.tracing.values import Data, Value, data_of
 
 if TYPE_CHECKING:
     from perfmodel.readers.onnx.importer import Importer
@@ -84,7 +84,7 @@ class Call:
         ``stored`` maps the operator's own weights to the tensors they are in the file,
         so that what is shared counts once, and gives the weights their format.
         """
-        made = get_operator(op)(**attributes) if isinstance(op, str) else op
+        made = make_operator(op, **attributes) if isinstance(op, str) else op
         tensors = [self.net.tensor(v) for v in inputs]
         weights = {k: v for k, v in (stored or {}).items() if v is not None}
         if precision is None and weights:
@@ -107,7 +107,8 @@ class Call:
         """Put a node into the graph of which only the bytes are known; returns its outputs."""
         first = next((v.dtype for v in self.inputs if v is not None), self.net.main)
         names = list(formats or [first] * len(shapes))
-        op = get_operator("opaque")(
+        op = make_operator(
+            "opaque",
             ranks=tuple(len(s) for s in shapes),
             places=tuple(d for s in shapes for d in s),
             stands_for=f"{self.domain}::{self.op}" if self.domain else self.op,
@@ -123,7 +124,7 @@ class Call:
         if value.tensor is None and value.make is None:
             data = None
             if value.data is not None and all(isinstance(d, int) for d in target):
-                data = value.data.reshape([int(d) for d in target])  # type: ignore[arg-type]
+                data = value.data.reshape([int(d) for d in target])
             return replace(value, shape=target, data=data)
         if len(target) == value.rank and all(map(same, target, value.shape)):
             return value

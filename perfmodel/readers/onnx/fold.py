@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import cache
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 
-from perfmodel.core.symbols import Symbol, is_symbolic
+from perfmodel.core.symbols import is_symbolic
+from perfmodel.readers.onnx.formats import FORMAT_OF
 from perfmodel.readers.onnx.model import MAX_DATA
-from perfmodel.readers.onnx.values import FLOATS, FORMAT_OF, Data, Value, count, data_of
+from perfmodel.readers.tracing.values import Data, Value, data_of
 
 Attributes = Callable[[str, Any], Any]
 Folded = Sequence[Data] | Data | None
-_Folder = Callable[[list[Data | None], Attributes, int], Folded]
+Folder = Callable[[list[Data | None], Attributes, int], Folded]
 
-_FOLDERS: dict[str, _Folder] = {}
+FOLDERS: dict[str, Folder] = {}
 _BOOLEAN = {
     "Equal", "Less", "Greater", "LessOrEqual", "GreaterOrEqual", "And", "Or", "Xor", "Not",
     "IsNaN", "IsInf",
@@ -31,7 +34,7 @@ _WHOLE = {"NonZero", "ArgMax", "ArgMin", "Size", "Shape"}
 
 def fold(op: str, inputs: Sequence[Value | None], attr: Attributes, opset: int) -> list[Value]:
     """Return the outputs of ``op`` where they are known now, else an empty list."""
-    folder = _FOLDERS.get(op)
+    folder = _folders().get(op)
     if folder is None:
         return []
     data = [v.data if v is not None else None for v in inputs]
@@ -50,6 +53,12 @@ def fold(op: str, inputs: Sequence[Value | None], attr: Attributes, opset: int) 
     return [Value("", dtype, tuple(a.shape), a) for a in arrays]
 
 
+@cache
+def _folders() -> dict[str, Folder]:
+    import_module("perfmodel.readers.onnx.fold_moves")
+    return FOLDERS
+
+
 def _dtype(op: str, inputs: Sequence[Value | None], attr: Attributes) -> str:
     if op in _BOOLEAN:
         return "bool"
@@ -64,15 +73,15 @@ def _dtype(op: str, inputs: Sequence[Value | None], attr: Attributes) -> str:
     return chosen.dtype if chosen is not None else "fp32"
 
 
-def _folds(*names: str) -> Callable[[_Folder], _Folder]:
-    def register(folder: _Folder) -> _Folder:
-        _FOLDERS.update(dict.fromkeys(names, folder))
+def folds(*names: str) -> Callable[[Folder], Folder]:
+    def register(folder: Folder) -> Folder:
+        FOLDERS.update(dict.fromkeys(names, folder))
         return folder
 
     return register
 
 
-def _each(function: Callable[..., Any]) -> _Folder:
+def each(function: Callable[..., Any]) -> Folder:
     def folder(data: list[Data | None], attr: Attributes, opset: int) -> Folded:
         arrays = np.broadcast_arrays(*(d for d in data if d is not None))
         if arrays[0].size > MAX_DATA:
@@ -109,13 +118,13 @@ def _power(a: Any, b: Any) -> Any:
     return a ** (int(b) if float(b).is_integer() else b)
 
 
-def _larger(a: Any, *rest: Any) -> Any:
+def larger(a: Any, *rest: Any) -> Any:
     for b in rest:
         a = b if b > a else a
     return a
 
 
-def _smaller(a: Any, *rest: Any) -> Any:
+def smaller(a: Any, *rest: Any) -> Any:
     for b in rest:
         a = b if b < a else a
     return a
@@ -128,7 +137,7 @@ def _sum(*values: Any) -> Any:
     return out
 
 
-for _names, _function in {
+_CELLWISE: dict[str, Callable[..., Any]] = {
     "Add": lambda a, b: a + b,
     "Sub": lambda a, b: a - b,
     "Mul": lambda a, b: a * b,
@@ -144,8 +153,8 @@ for _names, _function in {
     "Reciprocal": lambda a: 1 / a,
     "Exp": lambda a: math.exp(a),
     "Log": lambda a: math.log(a),
-    "Max": _larger,
-    "Min": _smaller,
+    "Max": larger,
+    "Min": smaller,
     "Sum": _sum,
     "Equal": lambda a, b: a == b,
     "Less": lambda a, b: a < b,
@@ -158,235 +167,5 @@ for _names, _function in {
     "Not": lambda a: not a,
     "Where": lambda c, a, b: a if c else b,
     "Sign": lambda a: (a > 0) - (a < 0),
-}.items():
-    _FOLDERS[_names] = _each(_function)
-
-
-@_folds("Identity")
-def _identity(data: list[Data | None], attr: Attributes, opset: int) -> Folded:
-    return data[0]
-
-
-@_folds("Cast")
-def _cast(data: list[Data | None], attr: Attributes, opset: int) -> Folded:
-    to = FORMAT_OF.get(attr("to", 1), "fp32")
-
-    def one(value: Any) -> Any:
-        if isinstance(value, str | bytes):
-            raise ValueError("a text")
-        if to == "bool":
-            return bool(value)
-        if to in FLOATS:
-            return value if is_symbolic(value) else float(value)
-        return math.floor(value) if is_symbolic(value) else int(value)
-
-    return _each(one)(data, attr, opset)
-
-
-@_folds("CastLike")
-def _cast_like(data: list[Data | None], attr: Attributes, opset: int) -> Folded:
-    return data[0]
-
-
-@_folds("Gather")
-def _gather(data: list[Data | None], attr: Attributes, opset: int) -> Folded:
-    x, places = data
-    assert x is not None and places is not None
-    return np.take(x, _ints(places).reshape(places.shape), axis=attr("axis", 0))
-
-
-@_folds("GatherND")
-def _gather_nd(data: list[Data | None], attr: Attributes, opset: int) -> Folded:
-    x, places = data
-    assert x is not None and places is not None
-    if attr("batch_dims", 0):
-        return None
-    index = _ints(places).reshape(places.shape)
-    return data_of(np.asarray(x[tuple(np.moveaxis(index, -1, 0))], dtype=object))
-
-
-@_folds("GatherElements")
-def _gather_elements(data: list[Data | None], attr: Attributes, opset: int) -> Folded:
-    x, places = data
-    assert x is not None and places is not None
-    index = _ints(places).reshape(places.shape)
-    return np.take_along_axis(x, np.where(index < 0, index + x.shape[attr("axis", 0)], index),
-                              attr("axis", 0))  # fmt: skip
-
-
-@_folds("Slice")
-def _slice(data: list[Data | None], attr: Attributes, opset: int) -> Folded:
-    x = data[0]
-    assert x is not None
-    if opset < 10:
-        starts, ends = attr("starts", []), attr("ends", [])
-        axes, steps = attr("axes", None), None
-    else:
-        starts, ends = _list(data[1]), _list(data[2])
-        axes = _list(data[3]) if len(data) > 3 and data[3] is not None else None
-        steps = _list(data[4]) if len(data) > 4 and data[4] is not None else None
-    index = [slice(None)] * x.ndim
-    for i, axis in enumerate(axes if axes is not None else range(len(starts))):
-        step = steps[i] if steps is not None else 1
-        end: Any = ends[i]
-        if abs(end) > 2**31:  # "to the end", in either direction
-            end = None
-        index[axis] = slice(starts[i], end, step)
-    return x[tuple(index)]
-
-
-@_folds("Concat")
-def _concat(data: list[Data | None], attr: Attributes, opset: int) -> Folded:
-    return np.concatenate([d for d in data if d is not None], axis=attr("axis", 0))
-
-
-@_folds("Split")
-def _split(data: list[Data | None], attr: Attributes, opset: int) -> Folded:
-    x, axis = data[0], attr("axis", 0)
-    assert x is not None
-    sizes = attr("split", None) or (_list(data[1]) if len(data) > 1 else None)
-    if sizes is None:
-        parts = attr("num_outputs", None)
-        return None if parts is None else np.array_split(x, parts, axis)
-    return np.split(x, np.cumsum(sizes)[:-1], axis)
-
-
-@_folds("Unsqueeze")
-def _unsqueeze(data: list[Data | None], attr: Attributes, opset: int) -> Folded:
-    assert data[0] is not None
-    axes = attr("axes", None) if opset < 13 else _list(data[1])
-    return np.expand_dims(data[0], tuple(axes))
-
-
-@_folds("Squeeze")
-def _squeeze(data: list[Data | None], attr: Attributes, opset: int) -> Folded:
-    assert data[0] is not None
-    axes = attr("axes", None) if opset < 13 else _list(data[1]) if len(data) > 1 else None
-    return np.asarray(np.squeeze(data[0], tuple(axes) if axes is not None else None), dtype=object)
-
-
-@_folds("Reshape")
-def _reshape(data: list[Data | None], attr: Attributes, opset: int) -> Folded:
-    x, target = data
-    assert x is not None
-    shape = [x.shape[i] if d == 0 and not attr("allowzero", 0) else d
-             for i, d in enumerate(_list(target))]  # fmt: skip
-    return x.reshape(shape)
-
-
-@_folds("Flatten")
-def _flatten(data: list[Data | None], attr: Attributes, opset: int) -> Folded:
-    assert data[0] is not None
-    axis = attr("axis", 1)
-    return data[0].reshape(count(data[0].shape[:axis]), -1)
-
-
-@_folds("Transpose")
-def _transpose(data: list[Data | None], attr: Attributes, opset: int) -> Folded:
-    assert data[0] is not None
-    return np.transpose(data[0], attr("perm", None))
-
-
-@_folds("Expand")
-def _expand(data: list[Data | None], attr: Attributes, opset: int) -> Folded:
-    x, target = data
-    assert x is not None
-    shape = np.broadcast_shapes(x.shape, tuple(_list(target)))
-    return np.broadcast_to(x, shape).copy() if count(shape) <= MAX_DATA else None
-
-
-@_folds("Tile")
-def _tile(data: list[Data | None], attr: Attributes, opset: int) -> Folded:
-    x, repeats = data
-    assert x is not None
-    times = _list(repeats)
-    return np.tile(x, times) if x.size * count(times) <= MAX_DATA else None
-
-
-@_folds("Range")
-def _range(data: list[Data | None], attr: Attributes, opset: int) -> Folded:
-    start, limit, step = (d.item() for d in data if d is not None)
-    if any(is_symbolic(v) for v in (start, limit, step)) or step == 0:
-        return None
-    if (limit - start) / step > MAX_DATA:
-        return None
-    return data_of(np.arange(start, limit, step))
-
-
-@_folds("ConstantOfShape")
-def _constant_of_shape(data: list[Data | None], attr: Attributes, opset: int) -> Folded:
-    shape = _list(data[0])
-    value = attr("value", None)
-    filler = value.data.flat[0] if value is not None and value.data is not None else 0.0
-    if count(shape) > MAX_DATA or any(d < 0 for d in shape):
-        return None
-    out = np.empty(tuple(shape), dtype=object)
-    out[...] = filler
-    return out
-
-
-def _reduce(function: Callable[[Any, Any], Any], since: int) -> _Folder:
-    """Return the folder of a reduction whose axes are an input since that opset."""
-
-    def folder(data: list[Data | None], attr: Attributes, opset: int) -> Folded:
-        x = data[0]
-        assert x is not None
-        axes = attr("axes", None)
-        if opset >= since and len(data) > 1 and data[1] is not None:
-            axes = _list(data[1])
-        if not axes and attr("noop_with_empty_axes", 0):
-            return x
-        chosen = sorted((a % x.ndim for a in (axes or range(x.ndim))), reverse=True)
-        keep = bool(attr("keepdims", 1))
-        out: Any = x
-        for axis in chosen:
-            out = np.frompyfunc(function, 2, 1).reduce(out, axis=axis, keepdims=keep)
-        return np.asarray(out, dtype=object)
-
-    return folder
-
-
-_FOLDERS["ReduceSum"] = _reduce(lambda a, b: a + b, 13)
-_FOLDERS["ReduceProd"] = _reduce(lambda a, b: a * b, 18)
-_FOLDERS["ReduceMax"] = _reduce(_larger, 18)
-_FOLDERS["ReduceMin"] = _reduce(_smaller, 18)
-
-
-@_folds("NonZero")
-def _non_zero(data: list[Data | None], attr: Attributes, opset: int) -> Folded:
-    assert data[0] is not None
-    if any(isinstance(v, Symbol) for v in data[0].flat):
-        return None
-    return data_of(np.stack(np.nonzero(data[0].astype(float))))
-
-
-@_folds("ScatterND")
-def _scatter_nd(data: list[Data | None], attr: Attributes, opset: int) -> Folded:
-    x, places, updates = data
-    assert x is not None and places is not None and updates is not None
-    if attr("reduction", "none") != "none":
-        return None
-    out = x.copy()
-    out[tuple(np.moveaxis(_ints(places).reshape(places.shape), -1, 0))] = updates
-    return out
-
-
-@_folds("CumSum")
-def _cumsum(data: list[Data | None], attr: Attributes, opset: int) -> Folded:
-    x, axis = data
-    assert x is not None
-    if attr("exclusive", 0) or attr("reverse", 0):
-        return None
-    return np.frompyfunc(lambda a, b: a + b, 2, 1).accumulate(x, axis=_list(axis)[0])
-
-
-def _list(data: Data | None) -> list[Any]:
-    if data is None:
-        raise ValueError("missing")
-    return [v if is_symbolic(v) else int(v) for v in data.ravel().tolist()]
-
-
-def _ints(data: Data) -> Any:
-    if any(is_symbolic(v) for v in data.flat):
-        raise ValueError("a place that is not a number yet")
-    return np.array([int(v) for v in data.flat], dtype=np.int64)
+}
+FOLDERS.update({name: each(function) for name, function in _CELLWISE.items()})

@@ -13,7 +13,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Literal
 
-from perfmodel.readers.onnx.values import Value
+from perfmodel.readers.tracing.values import Value
 
 if TYPE_CHECKING:
     from perfmodel.readers.onnx.call import Call

@@ -16,6 +16,7 @@ from perfmodel.core.symbols import is_symbolic
 from perfmodel.errors import InputError, shorten
 from perfmodel.readers.onnx.call import Call
 from perfmodel.readers.onnx.fold import fold
+from perfmodel.readers.onnx.formats import FORMAT_OF
 from perfmodel.readers.onnx.handlers import handler_of
 from perfmodel.readers.onnx.inputs import declared_shape
 from perfmodel.readers.onnx.model import (
@@ -25,8 +26,9 @@ from perfmodel.readers.onnx.model import (
     tensor_format,
     tensor_shape,
 )
-from perfmodel.readers.onnx.network import Network
-from perfmodel.readers.onnx.values import FORMAT_OF, Value, data_of
+from perfmodel.readers.onnx.order import called, in_order, with_attributes
+from perfmodel.readers.tracing.network import Network
+from perfmodel.readers.tracing.values import Value, data_of
 
 #: operators whose output is not the same every time
 _RANDOM = {
@@ -111,7 +113,7 @@ class Importer:
         inputs: list[Value | None] = []
         for name in node.input:
             if name and name not in scope:
-                raise InputError(f"{_called(node)} reads '{name}', which nothing makes")
+                raise InputError(f"{called(node)} reads '{name}', which nothing makes")
             inputs.append(scope[name] if name else None)
         call = Call(
             self,
@@ -132,11 +134,11 @@ class Importer:
             if error.where:
                 raise
             message = error.message
-            where = f"{self.model.file}: {_called(node)}"
+            where = f"{self.model.file}: {called(node)}"
             raise InputError(message, where=where, mend=error.mend) from None
         except _MALFORMED as error:
             raise InputError(
-                f"{self.model.file}: {_called(node)} makes no sense: {type(error).__name__}"
+                f"{self.model.file}: {called(node)} makes no sense: {type(error).__name__}"
                 f" {shorten(str(error))}",
                 mend="its attributes or its inputs' shapes are not what the operator takes",
             ) from error
@@ -209,7 +211,7 @@ class Importer:
         self.depth += 1
         try:
             for node in in_order(function.node, inner, list(function.output)):
-                bound = _with_attributes(node, {**defaults, **given})
+                bound = with_attributes(node, {**defaults, **given})
                 self.node(bound, inner, {})
         finally:
             self.depth -= 1
@@ -267,90 +269,3 @@ def _as_list(made: Value | Sequence[Value] | None) -> list[Value]:
     if made is None:
         return []
     return [made] if isinstance(made, Value) else list(made)
-
-
-def _called(node: Any) -> str:
-    return f"{node.op_type} '{node.name or (node.output[0] if node.output else '')}'"
-
-
-def _with_attributes(node: Any, given: Mapping[str, Any]) -> Any:
-    """Return a function's node with its references to the function's attributes resolved."""
-    if not any(a.ref_attr_name for a in node.attribute):
-        return node
-    copy = type(node)()
-    copy.CopyFrom(node)
-    del copy.attribute[:]
-    for attribute in node.attribute:
-        if not attribute.ref_attr_name:
-            copy.attribute.append(attribute)
-        elif attribute.ref_attr_name in given:
-            bound = type(attribute)()
-            bound.CopyFrom(given[attribute.ref_attr_name])
-            bound.name = attribute.name
-            copy.attribute.append(bound)
-    return copy
-
-
-def in_order(nodes: Sequence[Any], scope: Mapping[str, Value], wanted: Sequence[str]) -> list[Any]:
-    """Return the nodes that lead to ``wanted``, producers first; InputError names a cycle.
-
-    A runtime drops what leads to no output. Nodes without outputs are dropped too.
-    """
-    makers: dict[str, int] = {}
-    for i, node in enumerate(nodes):
-        for name in node.output:
-            if name:
-                if name in makers:
-                    raise InputError(f"two nodes make '{shorten(name)}'")
-                makers[name] = i
-    done: list[int] = []
-    state = [0] * len(nodes)  # 1 on the way, 2 done
-    for name in wanted:
-        if name not in makers:
-            continue
-        stack = [(makers[name], iter(_reads(nodes[makers[name]])))]
-        if state[makers[name]]:
-            continue
-        state[makers[name]] = 1
-        while stack:
-            i, needs = stack[-1]
-            for need in needs:
-                maker = makers.get(need)
-                if maker is None:
-                    continue
-                if state[maker] == 1:
-                    raise InputError(
-                        f"the nodes form a cycle through '{shorten(need)}'",
-                        mend="an ONNX graph must be acyclic",
-                    )
-                if not state[maker]:
-                    state[maker] = 1
-                    stack.append((maker, iter(_reads(nodes[maker]))))
-                    break
-            else:
-                state[i] = 2
-                done.append(i)
-                stack.pop()
-    # The file's own order where it is one.
-    if all(_ready(nodes, sorted(done), makers)):
-        done = sorted(done)
-    return [nodes[i] for i in done]
-
-
-def _ready(nodes: Sequence[Any], order: Sequence[int], makers: Mapping[str, int]) -> Any:
-    seen: set[int] = set()
-    for i in order:
-        yield all(makers[n] in seen for n in _reads(nodes[i]) if n in makers)
-        seen.add(i)
-
-
-def _reads(node: Any) -> list[str]:
-    """Return the tensors that a node reads, those that its subgraphs take from outside too."""
-    reads = [name for name in node.input if name]
-    for attribute in node.attribute:
-        if attribute.type in (5, 10):
-            for graph in (attribute.g, *attribute.graphs):
-                own = {n for inner in graph.node for n in inner.output}
-                own |= {i.name for i in graph.input} | {t.name for t in graph.initializer}
-                reads += [n for inner in graph.node for n in _reads(inner) if n not in own]
-    return reads

@@ -14,8 +14,8 @@ from typing import Any
 
 from perfmodel.core import Dim
 from perfmodel.errors import InputError, did_you_mean, shorten
+from perfmodel.readers.onnx.formats import FORMAT_OF
 from perfmodel.readers.onnx.model import MAX_ELEMENTS, Model
-from perfmodel.readers.onnx.values import FORMAT_OF
 
 #: what `--set batch=8` sets where the file has no size of that name
 BATCH = "batch"

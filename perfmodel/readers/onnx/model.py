@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from perfmodel.errors import InputError, MissingExtraError, shorten
-from perfmodel.readers.onnx.values import FORMAT_OF, Data, data_of
+from perfmodel.readers.onnx.formats import FORMAT_OF
 from perfmodel.readers.onnx.wire import KEEP_BYTES, without_weights
+from perfmodel.readers.tracing.values import Data, data_of
 
 #: the most elements of one tensor that are believed
 MAX_ELEMENTS = 2**48

@@ -15,6 +15,7 @@ from perfmodel.core import Dim, Precision, Tensor, parse_precision
 from perfmodel.core.dims import product
 from perfmodel.core.symbols import Symbol
 from perfmodel.graph import Graph, Workload
+from perfmodel.readers.onnx.formats import FORMAT_OF
 from perfmodel.readers.onnx.importer import Importer
 from perfmodel.readers.onnx.inputs import (
     BATCH,
@@ -26,8 +27,8 @@ from perfmodel.readers.onnx.inputs import (
     open_sizes,
 )
 from perfmodel.readers.onnx.model import Model, open_model
-from perfmodel.readers.onnx.network import Network, role_of
-from perfmodel.readers.onnx.values import FORMAT_OF, Value, data_of
+from perfmodel.readers.tracing.network import Network, role_of
+from perfmodel.readers.tracing.values import Value, data_of
 
 _NETWORK_FLOATS = ("fp32", "fp16", "bf16", "fp64")
 
@@ -58,9 +59,7 @@ class OnnxWorkload(Workload):
         self, shapes: Mapping[str, tuple[int, ...]], values: Mapping[str, tuple[int, ...]]
     ) -> OnnxWorkload:
         check_names(self.model.file.name, shapes, self.inputs)
-        return replace(
-            self, shapes={**self.shapes, **shapes}, values={**self.values, **values}
-        )
+        return replace(self, shapes={**self.shapes, **shapes}, values={**self.values, **values})
 
     def build(self, dims: Mapping[str, Dim], phase: str, precision: Precision) -> Graph:
         sizes = {k: v for k, v in dims.items() if v is not None}
@@ -139,9 +138,7 @@ class OnnxWorkload(Workload):
         """Return the graph over arrays of sizes: traced once with the sizes as Symbols."""
         from perfmodel.readers.document import workload_of_graph
 
-        traced = {
-            k: Symbol.named(k, int(v.flat[0])) if k in swept else v for k, v in sizes.items()
-        }
+        traced = {k: Symbol.named(k, int(v.flat[0])) if k in swept else v for k, v in sizes.items()}
         graph = self.trace(traced, phase, precision)
         return workload_of_graph(graph, self.about).bind(
             {k: v for k, v in sizes.items() if k in swept}, phase=phase, dtype=precision

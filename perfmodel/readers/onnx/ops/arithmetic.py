@@ -14,8 +14,12 @@ def binary(call: Call) -> Made:
     a, b = call.input(0), call.input(1)
     op = _BINARY[call.op]
     for x, other in ((a, b), (b, a)):
-        if other.is_constant and other.data is not None and other.data.size == 1 \
-                and other.rank <= x.rank:
+        if (
+            other.is_constant
+            and other.data is not None
+            and other.data.size == 1
+            and other.rank <= x.rank
+        ):
             return call.emit(op, x)
     return call.emit(op, a, b)
 

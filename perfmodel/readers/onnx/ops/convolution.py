@@ -10,7 +10,7 @@ from perfmodel.core.dims import ceil_div, maximum
 from perfmodel.errors import InputError
 from perfmodel.readers.onnx.call import Call
 from perfmodel.readers.onnx.handlers import Made, handles
-from perfmodel.readers.onnx.values import Value
+from perfmodel.readers.tracing.values import Value
 
 
 def window(call: Call, x: Value, kernel: Sequence[int]) -> dict[str, Any]:
@@ -35,11 +35,15 @@ def window(call: Call, x: Value, kernel: Sequence[int]) -> dict[str, Any]:
             after.append(large if mode == "SAME_UPPER" else small)
         pads = [*before, *after]
     elif mode == "VALID":
-        pads = [0] * 2 * axes
+        pads = [0 for _ in range(2 * axes)]
     if len(stride) != axes or len(dilation) != axes or len(pads) != 2 * axes:
         raise InputError(f"{call.op}: strides, dilations or pads do not fit a {axes}-d kernel")
     # One border for every side, where they are equal, reads better in a workload file.
-    return {"stride": plain_or_list(stride), "dilation": plain_or_list(dilation), "padding": plain_or_list(pads)}
+    return {
+        "stride": plain_or_list(stride),
+        "dilation": plain_or_list(dilation),
+        "padding": plain_or_list(pads),
+    }
 
 
 def plain_or_list(values: Sequence[Any]) -> Any:

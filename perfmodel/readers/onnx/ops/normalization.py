@@ -12,14 +12,20 @@ def batch_norm(call: Call) -> Made:
     names = ("scale", "bias", "mean", "variance")
     own = [w.name for w in _weights(call)]
     stored = {n: call.input(i + 1) for i, n in enumerate(names)}
-    return call.emit("batch_norm", call.input(0), stored={k: v for k, v in stored.items() if k in own})
+    return call.emit(
+        "batch_norm", call.input(0), stored={k: v for k, v in stored.items() if k in own}
+    )
 
 
 def _weights(call: Call):  # type: ignore[no-untyped-def]
     from perfmodel.core import parse_precision
     from perfmodel.ops import get_operator
 
-    return get_operator("batch_norm")().infer([call.net.tensor(call.input(0))], parse_precision("fp32")).weights
+    return (
+        get_operator("batch_norm")()
+        .infer([call.net.tensor(call.input(0))], parse_precision("fp32"))
+        .weights
+    )
 
 
 @handles("LRN")

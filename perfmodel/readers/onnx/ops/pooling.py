@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from perfmodel.core import Dim
 from perfmodel.readers.onnx.call import Call
 from perfmodel.readers.onnx.handlers import Made, handles
 from perfmodel.readers.onnx.ops.convolution import plain_or_list, window
-from perfmodel.readers.onnx.values import Value
+from perfmodel.readers.tracing.values import Value
 
 _WINDOWED = {"MaxPool": "max_pool", "AveragePool": "avg_pool"}
 _GLOBAL = {"GlobalAveragePool": "reduce_mean", "GlobalMaxPool": "reduce_max"}
@@ -22,7 +24,7 @@ def windowed(call: Call) -> Made:
     indices = call.op == "MaxPool" and len(call.outputs) > 1 and bool(call.outputs[1])
     if dilated or len(kernel) > 3:
         return call.opaque(*[_pooled(call, x, kernel)] * (1 + indices))
-    more = {"indices": True} if indices else {}
+    more: dict[str, Any] = {"indices": True} if indices else {}
     return call.emit(
         f"{_WINDOWED[call.op]}{len(kernel)}d",
         x,

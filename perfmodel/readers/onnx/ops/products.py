@@ -5,7 +5,7 @@ from __future__ import annotations
 from perfmodel.core.dims import same
 from perfmodel.readers.onnx.call import Call
 from perfmodel.readers.onnx.handlers import Made, handles
-from perfmodel.readers.onnx.values import Value
+from perfmodel.readers.tracing.values import Value
 
 
 def linear(call: Call, x: Value, weight: Value, units_axis: int, bias: Value | None) -> Value:

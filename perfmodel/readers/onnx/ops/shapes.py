@@ -10,7 +10,7 @@ from perfmodel.core.dims import product, same
 from perfmodel.errors import InputError
 from perfmodel.readers.onnx.call import Call
 from perfmodel.readers.onnx.handlers import Made, handles
-from perfmodel.readers.onnx.values import Value, data_of
+from perfmodel.readers.tracing.values import Value, data_of
 
 
 @handles("Constant", treatment="free")

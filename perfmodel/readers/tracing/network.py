@@ -13,8 +13,8 @@ from perfmodel.core.dims import same
 from perfmodel.core.formats import FORMATS
 from perfmodel.errors import InputError
 from perfmodel.graph import Node, bind_operator
-from perfmodel.ops import get_operator
-from perfmodel.readers.onnx.values import Value
+from perfmodel.ops import make_operator
+from perfmodel.readers.tracing.values import Value
 
 MAX_NODES = 200_000
 
@@ -98,7 +98,7 @@ class Network:
             learned = value.stored is not None and value.is_float and not same(value.elements, 1)
             dtype = self.format(value.dtype, "weight")
             shown = "" if dtype == self.precision.weight else dtype
-            op = get_operator("parameter")(shape=value.shape, trained=learned, format=shown)
+            op = make_operator("parameter", shape=value.shape, trained=learned, format=shown)
             with self.once():
                 (tensor,) = self.add(value.stored or value.name, op, [],
                                      stored={"weight": value})  # fmt: skip
