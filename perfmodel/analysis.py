@@ -13,6 +13,7 @@ from typing import Any, cast, get_args
 import numpy as np
 
 from perfmodel.core.dims import total
+from perfmodel.coverage import coverage_account, uncertain_operators
 from perfmodel.errors import InputError, shorten
 from perfmodel.evaluate import NodeCost, evaluate, totals
 from perfmodel.graph import Graph, Workload
@@ -34,7 +35,7 @@ def describe(workload: Workload, graph: Graph, machine: Machine, launch: Launch)
     sums = plain(totals(graph, costs))
     sums["memory_capacity_bytes"] = plain(machine.capacity)
     sums["fits"] = sums["peak_memory_bytes"] <= machine.capacity
-    sums["unmodelled"] = []
+    sums["unmodelled"] = sorted(uncertain_operators(graph, "unknown"))
     return {
         "schema": SCHEMA,
         "workload": {
@@ -52,6 +53,7 @@ def describe(workload: Workload, graph: Graph, machine: Machine, launch: Launch)
             "fuse": False,
         },
         "totals": sums,
+        "coverage": plain(coverage_account(graph, costs)),
         "operators": [_row(c, graph.phase) for c in costs],
     }
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from perfmodel.analysis import check_launch, describe, flat_row
 from perfmodel.core.formats import Precision
+from perfmodel.coverage import check_coverage
 from perfmodel.errors import InputError
 from perfmodel.evaluate import for_phase
 from perfmodel.graph import Workload
@@ -70,6 +71,10 @@ def analyze(
     launch: str = "graph",
     optimizer: str = "adam",
     recompute: str = "none",
+    inputs: Mapping[str, tuple[int, ...]] | None = None,
+    values: Mapping[str, tuple[int, ...]] | None = None,
+    allow_unknown: bool = False,
+    strict: bool = False,
     **dims: int,
 ) -> Analysis:
     """Analyse a network on a device.
@@ -84,15 +89,20 @@ def analyze(
     optimizer : of the training phase: sgd, momentum, adam, adamw, lamb, adafactor.
     recompute : what training computes again instead of keeping: none, selective
         (all but dense layers), full (everything inside blocks).
+    inputs : whole shapes of inputs by name, as in ``{"image": (1, 3, 224, 224)}``.
+    values : numbers of integer inputs that decide a shape or a branch, by name.
+    allow_unknown : charge operators that are not known their bytes, instead of an error.
+    strict : an error, too, where of an operator only the bytes are known.
     dims : sizes, as in ``batch=8``.
 
     Raises InputError for whatever is wrong with the input.
     """
-    network, machine = load_workload(workload), load_hardware(hardware)
+    network, machine = load_workload(workload, inputs, values), load_hardware(hardware)
     for name, value in dims.items():
         if isinstance(value, np.ndarray):
             raise InputError(f"{name} is an array; analyze takes one point", mend="use sweep()")
     graph = network.bind(dims, phase=phase, dtype=dtype)
+    check_coverage(graph, allow_unknown=allow_unknown, strict=strict)
     mode = check_launch(launch)
     step = for_phase(graph, optimizer, recompute)
     data = describe(network, step, machine, mode)

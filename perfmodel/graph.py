@@ -36,7 +36,8 @@ class Node:
     """One kernel of a network, executed ``count`` times with tensors of the same shapes.
 
     ``gradient`` is set where the node runs a backward kernel of ``op``; ``keeps``
-    are temporaries that the forward pass stores for training.
+    are temporaries that the forward pass stores for training; ``precision`` is the
+    node's own where it differs from the network's.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Node:
     role: NodeRole = "forward"
     gradient: Gradient | None = None
     keeps: tuple[Tensor, ...] = ()
+    precision: Precision | None = None
 
     @property
     def output(self) -> Tensor:
@@ -120,7 +122,7 @@ class Graph:
     tensors that a repeated block hands from one execution to the next (their
     gradients are wanted even where they come from the network's inputs); ``loss``
     is the operator that training puts behind each output, ``loss_axis`` the axis of
-    its classes.
+    its classes; ``notes`` say what a reader assumed.
     """
 
     name: str
@@ -136,6 +138,7 @@ class Graph:
     carried: frozenset[str] = frozenset()
     loss: str | None = None
     loss_axis: Dim = -1
+    notes: tuple[str, ...] = ()
 
     @property
     def forward(self) -> tuple[Node, ...]:
@@ -202,6 +205,18 @@ class Workload(ABC):
     def build(self, dims: Mapping[str, Dim], phase: str, precision: Precision) -> Graph:
         """Return the graph for checked ``dims``."""
 
+    def with_inputs(
+        self, shapes: Mapping[str, tuple[int, ...]], values: Mapping[str, tuple[int, ...]]
+    ) -> Workload:
+        """Return the workload with inputs of these shapes, and integer inputs of these values.
+
+        Raises InputError for an unknown input, or another number of axes.
+        """
+        name = next(iter({**shapes, **values}), None)
+        if name is not None:
+            raise InputError(f"{self.name} has no input '{name}' that can be set")
+        return self
+
     def with_dims(self, dims: Mapping[str, Dim]) -> Workload:
         """Return the workload with other defaults."""
         return _Rebound(self.name, self.phases, self.precision, self.about, self, dict(dims))
@@ -253,6 +268,11 @@ class _Rebound(Workload):
 
     def build(self, dims: Mapping[str, Dim], phase: str, precision: Precision) -> Graph:
         return self.inner.build({**self.chosen, **dims}, phase, precision)
+
+    def with_inputs(
+        self, shapes: Mapping[str, tuple[int, ...]], values: Mapping[str, tuple[int, ...]]
+    ) -> Workload:
+        return replace(self, inner=self.inner.with_inputs(shapes, values))
 
 
 def check_size(name: str, value: Dim, *, least: int = 1) -> None:

@@ -67,6 +67,8 @@ def _lifetimes(graph: Graph) -> tuple[dict[str, Dim], dict[str, int]]:
                 if born[name] == "forward" and node.role in ("backward", "recompute"):
                     kept.add(name)
         for tensor in node.writes():
+            if node.is_view and not node.tensors.inputs:
+                continue  # a stored tensor, counted as such
             if node.is_view:
                 source = node.tensors.x.name
                 holder[tensor.name] = holder.get(source, source)

@@ -16,6 +16,7 @@ import numpy as np
 
 from perfmodel.analysis import check_launch
 from perfmodel.core.dims import Array
+from perfmodel.coverage import check_coverage
 from perfmodel.errors import InputError, shorten
 from perfmodel.evaluate import evaluate, for_phase, totals
 from perfmodel.graph import Graph, Workload
@@ -48,7 +49,7 @@ def sweep(
     launch: str = "graph",
     optimizer: str = "adam",
     recompute: str = "none",
-    **dims: int,
+    **dims: Any,
 ) -> pd.DataFrame:
     """Return the totals at every point of the grid ``over`` as a DataFrame.
 
@@ -87,10 +88,14 @@ def sweep_blocks(
     launch: str = "graph",
     optimizer: str = "adam",
     recompute: str = "none",
+    inputs: Mapping[str, tuple[int, ...]] | None = None,
+    values: Mapping[str, tuple[int, ...]] | None = None,
+    allow_unknown: bool = False,
+    strict: bool = False,
     **dims: int,
 ) -> Iterator[Columns]:
     """Yield the sweep's columns in blocks of at most BLOCK_POINTS rows."""
-    network = load_workload(workload)
+    network = load_workload(workload, inputs, values)
     machines = [load_hardware(h) for h in hardware]
     named = {k: [str(v) for v in over[k]] for k in over if k in _SETTINGS}
     sizes = {k: np.asarray(v, dtype=np.float64) for k, v in over.items() if k not in named}
@@ -100,6 +105,8 @@ def sweep_blocks(
         "launch": launch,
         "optimizer": optimizer,
         "recompute": recompute,
+        "allow_unknown": allow_unknown,
+        "strict": strict,
     }
     for name in over:
         if len(over[name]) == 0:
@@ -130,6 +137,9 @@ def _blocks(
         for part in _parts(sizes, BLOCK_POINTS):
             grid = dict(zip(part, np.ix_(*part.values()), strict=True)) if part else {}
             graph = network.bind({**dims, **grid}, phase=settings["phase"], dtype=settings["dtype"])
+            check_coverage(
+                graph, allow_unknown=settings["allow_unknown"], strict=settings["strict"]
+            )
             graph = for_phase(graph, settings["optimizer"], settings["recompute"])
             shape = tuple(len(v) for v in part.values())
             axes = {k: np.broadcast_to(v, shape).ravel() for k, v in grid.items()}

@@ -21,7 +21,7 @@ FLOORS = {
     "ops": 2, "kernels": 2,
     "graph": 3, "machine": 3,
     "readers": 4, "transforms": 4, "memory": 4, "receptive": 4, "model": 4,
-    "evaluate": 5, "analysis": 5, "sweeping": 5,
+    "evaluate": 5, "coverage": 5, "analysis": 5, "sweeping": 5,
     "report": 6,
     "api": 7, "cli": 7,
 }  # fmt: skip

@@ -45,4 +45,4 @@ def resolve(name: str, kind: str) -> Path:
 
 def looks_like_path(name: str) -> bool:
     """Tell whether ``name`` is a file's path rather than a built-in's name."""
-    return "/" in name or "\\" in name or Path(name).suffix in (".yaml", ".yml")
+    return "/" in name or "\\" in name or Path(name).suffix in (".yaml", ".yml", ".onnx", ".json")

@@ -15,7 +15,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-_WORKLOAD = "A built-in name, a .yaml file, or one operator: matmul:m=4096,n=4096,k=4096."
+_WORKLOAD = (
+    "A built-in name, a .yaml or .onnx file, a Hugging Face config.json, or one operator:"
+    " matmul:m=4096,n=4096,k=4096."
+)
 _HARDWARE = "A built-in device, or a .yaml file."
 
 Workload = Annotated[str, typer.Argument(metavar="WORKLOAD", help=_WORKLOAD)]
@@ -47,6 +50,30 @@ Recompute = Annotated[
     str,
     typer.Option(metavar="WHAT", help="In training, computed again: none, selective, full."),
 ]
+Inputs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--input", metavar="NAME=SHAPE", help="An input's whole shape, as image=1x3x224x224."
+    ),
+]
+Values = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--value",
+        metavar="NAME=NUMBERS",
+        help="An integer input's value where it decides a shape or a branch, as length=16000.",
+    ),
+]
+AllowUnknown = Annotated[
+    bool,
+    typer.Option(
+        "--allow-unknown", help="Charge operators that are not known their bytes, and say so."
+    ),
+]
+Strict = Annotated[
+    bool,
+    typer.Option("--strict", help="Refuse operators of which only the bytes are known, too."),
+]
 Outputs = Annotated[
     list[Path] | None,
     typer.Option(
@@ -77,6 +104,10 @@ def analyze(
     launch: LaunchMode = "graph",
     optimizer: Optimizer = "adam",
     recompute: Recompute = "none",
+    input_: Inputs = None,
+    value: Values = None,
+    allow_unknown: AllowUnknown = False,
+    strict: Strict = False,
     sort: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="Sort rows: time, flops, bytes, name, ...")
     ] = None,
@@ -92,7 +123,18 @@ def analyze(
     """
     from perfmodel.cli.commands import Settings, run_analyze
 
-    how = Settings(set_ or [], dtype, phase, launch, optimizer, recompute)
+    how = Settings(
+        set_ or [],
+        dtype,
+        phase,
+        launch,
+        optimizer,
+        recompute,
+        input_ or [],
+        value or [],
+        allow_unknown,
+        strict,
+    )
     run_analyze(workload, hardware, how, sort, top, format_, output or [])
 
 
@@ -109,11 +151,26 @@ def plot(
     launch: LaunchMode = "graph",
     optimizer: Optimizer = "adam",
     recompute: Recompute = "none",
+    input_: Inputs = None,
+    value: Values = None,
+    allow_unknown: AllowUnknown = False,
+    strict: Strict = False,
 ) -> None:
     """A roofline plot as one self-contained HTML page."""
     from perfmodel.cli.commands import Settings, run_plot
 
-    how = Settings(set_ or [], dtype, phase, launch, optimizer, recompute)
+    how = Settings(
+        set_ or [],
+        dtype,
+        phase,
+        launch,
+        optimizer,
+        recompute,
+        input_ or [],
+        value or [],
+        allow_unknown,
+        strict,
+    )
     run_plot(workload, hardware, output, how)
 
 
@@ -135,6 +192,10 @@ def sweep(
     launch: LaunchMode = "graph",
     optimizer: Optimizer = "adam",
     recompute: Recompute = "none",
+    input_: Inputs = None,
+    value: Values = None,
+    allow_unknown: AllowUnknown = False,
+    strict: Strict = False,
     output: Outputs = None,
 ) -> None:
     """Totals at every point of a grid of sizes, in one vectorised evaluation.
@@ -143,8 +204,40 @@ def sweep(
     """
     from perfmodel.cli.commands import Settings, run_sweep
 
-    how = Settings(set_ or [], dtype, phase, launch, optimizer, recompute)
+    how = Settings(
+        set_ or [],
+        dtype,
+        phase,
+        launch,
+        optimizer,
+        recompute,
+        input_ or [],
+        value or [],
+        allow_unknown,
+        strict,
+    )
     run_sweep(workload, hardware, over, how, output or [])
+
+
+@app.command()
+def convert(
+    workload: Workload,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE.yaml", help="The file to write.")
+    ],
+    set_: Dims = None,
+    phase: Phase = None,
+    input_: Inputs = None,
+    value: Values = None,
+) -> None:
+    """A model written as a readable workload file, which analyses to the same numbers.
+
+    Open sizes stay open, with the value that --set gives as their default; what the
+    network repeats is written once.
+    """
+    from perfmodel.cli.convert import run_convert
+
+    run_convert(workload, output, set_ or [], phase, input_ or [], value or [])
 
 
 @app.command("list")

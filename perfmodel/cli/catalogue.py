@@ -167,7 +167,7 @@ def show_hardware(name: str, phase: str | None, dims: dict[str, int]) -> dict[st
     }
 
 
-def show_workload(name: str, phase: str | None, dims: dict[str, int]) -> dict[str, Any]:
+def show_workload(name: str, phase: str | None, dims: dict[str, Any]) -> dict[str, Any]:
     """Return a network's dims and its layers with shapes and parameters."""
     from perfmodel.core.dims import show_shape, total
     from perfmodel.readers import load_workload

@@ -23,6 +23,10 @@ class Settings:
     launch: str
     optimizer: str
     recompute: str
+    inputs: Sequence[str] = ()
+    values: Sequence[str] = ()
+    allow_unknown: bool = False
+    strict: bool = False
 
     def keywords(self) -> dict[str, Any]:
         """Return the settings as the library takes them."""
@@ -32,6 +36,10 @@ class Settings:
             "launch": self.launch,
             "optimizer": self.optimizer,
             "recompute": self.recompute,
+            "inputs": parse_shapes(self.inputs),
+            "values": parse_values(self.values),
+            "allow_unknown": self.allow_unknown,
+            "strict": self.strict,
             **parse_settings(self.dims),
         }
 
@@ -51,6 +59,42 @@ def parse_settings(settings: Sequence[str]) -> dict[str, int]:
             raise InputError(f"--set gives '{name}' twice")
         dims[name] = parse_whole(name, value)
     return dims
+
+
+def parse_shapes(inputs: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """Return ``["image=1x3x224x224"]`` as ``{"image": (1, 3, 224, 224)}``."""
+    return _named_numbers("--input", inputs, "x", "1x3x224x224", least=1)
+
+
+def parse_values(values: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """Return ``["length=16000", "size=480,640"]`` as tuples by name."""
+    return _named_numbers("--value", values, ",", "16000", least=None)
+
+
+def _named_numbers(
+    option: str, items: Sequence[str], separator: str, example: str, least: int | None
+) -> dict[str, tuple[int, ...]]:
+    found: dict[str, tuple[int, ...]] = {}
+    for item in items:
+        # Tensors' names may hold '=' and ':', numbers do not.
+        name, equals, text = item.rpartition("=")
+        if not equals or not name:
+            raise InputError(
+                f"{option} {shorten(item)}, expected NAME={example}",
+                mend=f"as in {option} image={example}",
+            )
+        if name in found:
+            raise InputError(f"{option} gives '{name}' twice")
+        try:
+            numbers = tuple(int(part) for part in text.lower().split(separator)) if text else ()
+        except ValueError:
+            raise InputError(
+                f"{option} {shorten(item)}: found {shorten(text)}, expected numbers as {example}"
+            ) from None
+        if least is not None and any(n < least for n in numbers):
+            raise InputError(f"{option} {shorten(item)}: expected sizes of at least {least}")
+        found[name] = numbers
+    return found
 
 
 def check_format(form: str, known: Sequence[str] = FORMATS) -> None:

@@ -70,6 +70,7 @@ FORMATS = {
         Format("nvfp4", 4, wider=("mxfp4", "mxfp8", "fp8_e4m3", *_FP8), group=16, scale_bits=8),
         Format("int64", 64, integer=True),
         Format("int32", 32, integer=True, wider=("int64", "fp64")),
+        Format("int16", 16, integer=True, wider=("int32", "int64", *_FLOATS)),
         Format("int8", 8, integer=True, wider=_INT8),
         Format("int4", 4, integer=True, wider=("int8", *_INT8)),
         Format("int2", 2, integer=True, wider=("int4", "int8", *_INT8)),

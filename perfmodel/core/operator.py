@@ -37,6 +37,9 @@ Category = Literal[
     "optimizer",
 ]
 
+#: how well an operator's cost is known: counted, its bytes only, or not what it does
+Coverage = Literal["modelled", "bounded", "unknown"]
+
 REQUIRED: Any = None  # a size without a default
 
 
@@ -126,6 +129,11 @@ class Operator(ABC):
     def gradients(self, t: Bound) -> list[Gradient]:
         """Return the kernels of the backward pass; none where there is no gradient."""
         return []
+
+    @property
+    def coverage(self) -> Coverage:
+        """How well the operator's cost is known."""
+        return "modelled"
 
     def is_a_view(self) -> bool:
         """Tell whether the output is the input's memory under another shape."""

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
+from typing import Any
 
 from perfmodel.core import Operator
 from perfmodel.errors import InputError, did_you_mean, shorten
@@ -29,6 +30,13 @@ def registry() -> Mapping[str, type[Operator]]:
                 raise RuntimeError(f"two operators are called {cls.name!r}")
             found[cls.name] = cls
     return dict(sorted(found.items()))
+
+
+def make_operator(name: str, **attributes: Any) -> Operator:
+    """Return the operator called ``name`` with these attributes."""
+    cls: Any = get_operator(name)
+    made: Operator = cls(**attributes)
+    return made
 
 
 def get_operator(name: str) -> type[Operator]:

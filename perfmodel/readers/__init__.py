@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,22 @@ from perfmodel.graph import Workload
 __all__ = ["load_workload"]
 
 
-def load_workload(name_or_path: str | Workload, **dims: Any) -> Workload:
-    """Return a network by built-in name, path (YAML, config.json), or inline operator.
+def load_workload(
+    name_or_path: str | Workload,
+    inputs: Mapping[str, tuple[int, ...]] | None = None,
+    values: Mapping[str, tuple[int, ...]] | None = None,
+    **dims: Any,
+) -> Workload:
+    """Return a network by built-in name, path (.yaml, .onnx, config.json), or inline.
 
     ``dims`` set the workload's sizes, as in ``load_workload("resnet50", batch=8)``;
-    a size may be a float64 array. Raises InputError for whatever is wrong.
+    a size may be a float64 array. ``inputs`` gives inputs their whole shapes, and
+    ``values`` integer inputs the numbers that decide a shape or a branch.
+    Raises InputError for whatever is wrong.
     """
     workload = name_or_path if isinstance(name_or_path, Workload) else _read(str(name_or_path))
+    if inputs or values:
+        workload = workload.with_inputs(inputs or {}, values or {})
     if not dims:
         return workload
     bound = workload.with_dims(dims)
@@ -36,10 +46,9 @@ def _read(name: str) -> Workload:
         return read_config(Path(name))
     if looks_like_path(name):
         if name.endswith(".onnx"):
-            raise InputError(
-                f"cannot read {shorten(name)}, expected a built-in name, a .yaml file,"
-                " a config.json or an operator such as matmul:m=1,n=2,k=3"
-            )
+            from perfmodel.readers.onnx import read_onnx
+
+            return read_onnx(Path(name))
     elif ":" in name:
         from perfmodel.readers.inline import parse_inline
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from perfmodel.catalog import Document
 from perfmodel.core import Dim, Precision, Tensor
-from perfmodel.core.dims import same, show_shape, smallest
+from perfmodel.core.dims import product, same, show_shape, smallest
 from perfmodel.core.expressions import parse_expression
+from perfmodel.core.formats import get_format
 from perfmodel.errors import InputError, did_you_mean
 from perfmodel.graph import Node, bind_operator, check_size
 from perfmodel.ops import get_operator
@@ -120,13 +121,23 @@ class Builder:
         op = op_class(**attributes)
         if self.phase == "training":
             op = op.for_training()
-        node = bind_operator(name, op, inputs, self.precision, count)
+        own = self._precision(item.get("formats", {}))
+        node = bind_operator(name, op, inputs, own or self.precision, count)
+        if own:
+            node = replace(node, precision=own)
         if not trained:
             node = _frozen(node)
         self.nodes.append(node)
         for weight, label in item.get("share", {}).items():
             self._share(node, weight, label)
         return node.output
+
+    def _precision(self, formats: Mapping[str, str]) -> Precision | None:
+        """Return the formats of a node that sets its own, else None."""
+        if not formats:
+            return None
+        chosen = {role: get_format(name).name for role, name in formats.items()}
+        return replace(self.precision, name="/".join(chosen.values()), **chosen)
 
     def _attribute(
         self, kind: Mapping[str, Any], value: Any, sizes: Mapping[str, Dim], place: Place
@@ -147,8 +158,7 @@ class Builder:
             raise InputError(f"no weight '{weight}' to share", mend=did_you_mean(weight, own))
         found = own[weight]
         known = self._shared.setdefault(label, found)
-        alike = len(known.shape) == len(found.shape) and all(map(same, known.shape, found.shape))
-        if not alike:
+        if not same(known.elements, found.elements):
             raise InputError(
                 f"'{weight}' {show_shape(found.shape)} cannot share '{label}'"
                 f" {show_shape(known.shape)}"

@@ -15,6 +15,7 @@ from typing import Any
 
 from perfmodel.catalog import Document
 from perfmodel.core import Operator
+from perfmodel.core.formats import get_format
 from perfmodel.errors import InputError, did_you_mean, shorten
 from perfmodel.ops import get_operator
 
@@ -22,7 +23,9 @@ Place = tuple[Any, ...]
 Nodes = Mapping[str, Mapping[str, Any]]
 
 #: keys of a node that are not attributes of its operator or parameters of its block
-_NODE_KEYS = ("op", "block", "inputs", "repeat", "share", "phases", "trained")
+_NODE_KEYS = ("op", "block", "inputs", "repeat", "share", "phases", "trained", "formats")
+#: what a node's `formats` may set apart from the network's number format
+FORMAT_ROLES = ("weight", "activation", "kv")
 
 #: kind of an attribute -> lengths of a list it may be, and what it is called
 _SHAPES: dict[str, tuple[Sequence[int], str]] = {
@@ -155,10 +158,23 @@ class _Checker:
             ),
             "trained": (isinstance(item.get("trained", True), bool), "true or false"),
         }
+        if "formats" in item:
+            self._formats(item["formats"], (*here, "formats"))
         for key, (right, expected) in rules.items():
             if not right:
                 found = shorten(item[key])
                 raise self._fail(f"{key}: found {found}, expected {expected}", (*here, key))
+
+    def _formats(self, formats: object, here: Place) -> None:
+        if not isinstance(formats, dict):
+            found = shorten(formats)
+            raise self._fail(f"formats: found {found}, expected a mapping of roles", here)
+        for role, name in formats.items():
+            self.known(role, FORMAT_ROLES, "role", (*here, role))
+            try:
+                get_format(str(name))
+            except InputError as error:
+                raise self._fail(error.message, (*here, role), error.mend) from None
 
     def _operator(self, item: Mapping[str, Any], here: Place) -> None:
         try:

@@ -23,6 +23,7 @@ from perfmodel.catalog.validation import Spec, validate
 from perfmodel.core import Dim, Precision, Tensor, parse_precision
 from perfmodel.core.axes import axis_of
 from perfmodel.core.expressions import parse_expression
+from perfmodel.core.formats import get_format
 from perfmodel.errors import InputError, did_you_mean, shorten
 from perfmodel.graph import Graph, Node, Workload, check_size
 from perfmodel.ops.losses import usual_loss
@@ -49,8 +50,9 @@ _Name = Annotated[str, Field(pattern=rf"^{NAME}$")]
 
 
 class _InputSpec(Spec):
-    shape: list[_Size] = Field(min_length=1)
+    shape: list[_Size]
     role: Literal["activation", "index"] = "activation"
+    dtype: str | None = None
 
 
 class _BlockSpec(Spec):
@@ -101,7 +103,7 @@ class FileWorkload(Workload):
                     builder.size(d, values, ("inputs", name, "shape", i))
                     for i, d in enumerate(item.shape)
                 ),
-                precision.of(item.role),
+                get_format(item.dtype).name if item.dtype else precision.of(item.role),
                 item.role,
                 name,
             )
@@ -134,6 +136,32 @@ class FileWorkload(Workload):
             loss=None if loss == "none" else loss,
             loss_axis=axis,
         )
+
+    def with_inputs(
+        self, shapes: Mapping[str, tuple[int, ...]], values: Mapping[str, tuple[int, ...]]
+    ) -> Workload:
+        """Return the workload with the dims that its inputs' shapes name set to these sizes."""
+        chosen: dict[str, Dim] = {}
+        for name in values:
+            raise InputError(f"{self.name}: no value of '{name}' decides a shape")
+        for name, shape in shapes.items():
+            if name not in self.spec.inputs:
+                raise InputError(
+                    f"{self.name} has no input '{name}'", mend=did_you_mean(name, self.spec.inputs)
+                )
+            written = self.spec.inputs[name].shape
+            shown = f"--input {name}={'x'.join(map(str, shape))}"
+            if len(written) != len(shape):
+                raise InputError(f"{shown} has {len(shape)} axes, expected {written}")
+            for dim, size in zip(written, shape, strict=True):
+                if isinstance(dim, str) and dim.isidentifier():
+                    if chosen.setdefault(dim, size) != size:
+                        raise InputError(
+                            f"{shown} gives '{dim}' two sizes, {chosen[dim]} and {size}"
+                        )
+                elif isinstance(dim, int) and dim != size:
+                    raise InputError(f"{shown}: {size} where {self.name} has {dim}")
+        return self.with_dims(chosen)
 
     def _resolve(self, raw: Mapping[str, Any], phase: str) -> dict[str, Dim]:
         """Evaluate dims that are expressions of others."""
@@ -198,6 +226,12 @@ def workload_from_document(document: Document) -> FileWorkload:
         precision = parse_precision(spec.dtype)
     except InputError as error:
         raise InputError(error.message, where=document.where(("dtype",)), mend=error.mend) from None
+    for name, item in spec.inputs.items():
+        try:
+            get_format(item.dtype or "fp32")
+        except InputError as error:
+            where = document.where(("inputs", name, "dtype"))
+            raise InputError(error.message, where=where, mend=error.mend) from None
     if spec.loss_axis is not None and spec.loss not in (None, "cross_entropy"):
         where = document.where(("loss_axis",), key=True)
         raise InputError(f"loss_axis: {spec.loss} has no classes along an axis", where=where)

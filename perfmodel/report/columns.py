@@ -131,11 +131,29 @@ def summary(data: Mapping[str, Any]) -> list[tuple[str, str]]:
     )
     if data["hardware"]["launch_overhead_s"] is None:
         shares += " (unknown, counted as 0)"
-    return [
+    lines = [
         ("Time", f"{format_si(time, 's')} (ideal {low}, high {high}): {shares}"),
         ("Work", counts),
         ("Memory", memory + ")"),
     ]
+    covered = _coverage(data.get("coverage", {}))
+    return [*lines, ("Cover", covered)] if covered else lines
+
+
+def _coverage(account: Mapping[str, Any]) -> str:
+    """Return what is not modelled whole, and what a reader assumed; empty where nothing is."""
+    parts = []
+    for kind, what in (("bounded", "bytes only"), ("unknown", "unknown, charged their bytes")):
+        own = account.get(kind)
+        if own and own["nodes"]:
+            names = ", ".join(f"{k} x{n}" if n > 1 else k for k, n in own["operators"].items())
+            parts.append(
+                f"{own['nodes']} operators {what} ({names}):"
+                f" {100 * own['share_of_nodes']:.1f} % of operators,"
+                f" {100 * own['share_of_bytes']:.1f} % of bytes,"
+                f" {100 * own['share_of_time']:.1f} % of time"
+            )
+    return "; ".join([*parts, *account.get("notes", [])])
 
 
 def title(data: Mapping[str, Any]) -> str:

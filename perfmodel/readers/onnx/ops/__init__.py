@@ -1,0 +1,1 @@
+"""Handlers of ONNX operators, a file a family; discovered, never listed."""

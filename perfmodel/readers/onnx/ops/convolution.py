@@ -1,0 +1,88 @@
+"""Convolution and its relatives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from perfmodel.core import Dim
+from perfmodel.core.dims import ceil_div, maximum
+from perfmodel.errors import InputError
+from perfmodel.readers.onnx.call import Call
+from perfmodel.readers.onnx.handlers import Made, handles
+from perfmodel.readers.tracing.values import Value
+
+
+def window(call: Call, x: Value, kernel: Sequence[int]) -> dict[str, Any]:
+    """Return stride, dilation and padding of a windowed node as our operators take them.
+
+    ``auto_pad`` is resolved to explicit borders; ours are all befores, then all afters.
+    """
+    axes = len(kernel)
+    if x.rank != axes + 2:
+        raise InputError(f"{call.op} with a kernel of {axes} axes takes {axes + 2}, found {x.rank}")
+    stride = list(call.attr("strides", [1] * axes))
+    dilation = list(call.attr("dilations", [1] * axes))
+    pads: list[Dim] = list(call.attr("pads", [0] * 2 * axes))
+    mode = call.attr("auto_pad", "NOTSET")
+    if mode in ("SAME_UPPER", "SAME_LOWER"):
+        before: list[Dim] = []
+        after: list[Dim] = []
+        for size, k, s, d in zip(x.shape[2:], kernel, stride, dilation, strict=True):
+            needed = maximum(0, (ceil_div(size, s) - 1) * s + (k - 1) * d + 1 - size)
+            small, large = needed // 2, needed - needed // 2
+            before.append(small if mode == "SAME_UPPER" else large)
+            after.append(large if mode == "SAME_UPPER" else small)
+        pads = [*before, *after]
+    elif mode == "VALID":
+        pads = [0 for _ in range(2 * axes)]
+    if len(stride) != axes or len(dilation) != axes or len(pads) != 2 * axes:
+        raise InputError(f"{call.op}: strides, dilations or pads do not fit a {axes}-d kernel")
+    # One border for every side, where they are equal, reads better in a workload file.
+    return {
+        "stride": plain_or_list(stride),
+        "dilation": plain_or_list(dilation),
+        "padding": plain_or_list(pads),
+    }
+
+
+def plain_or_list(values: Sequence[Any]) -> Any:
+    """Return one value where all are equal, else a tuple."""
+    return values[0] if all(v is values[0] or v == values[0] for v in values) else tuple(values)
+
+
+@handles("Conv")
+def conv(call: Call) -> Made:
+    """``x[N,C,H,W], w[K,C/g,R,S], b[K]``: conv1d, conv2d or conv3d."""
+    x, w, bias = call.input(0), call.input(1), call.optional(2)
+    kernel = tuple(int(k) for k in call.attr("kernel_shape", None) or w.shape[2:])
+    if len(kernel) not in (1, 2, 3):
+        return call.opaque(_unusual(call, x, w, kernel))
+    return call.emit(
+        f"conv{len(kernel)}d",
+        x,
+        stored={"weight": w, "bias": bias} if bias is not None else {"weight": w},
+        out_channels=w.shape[0],
+        kernel=plain_or_list(kernel),
+        groups=call.attr("group", 1),
+        bias=bias is not None,
+        **window(call, x, kernel),
+    )
+
+
+def _unusual(call: Call, x: Value, w: Value, kernel: Sequence[int]) -> list[Dim]:
+    """Return the shape that a convolution of over three axes makes."""
+    found = window(call, x, kernel)
+    axes = len(kernel)
+    each = {k: list(v) if isinstance(v, tuple) else [v] * axes for k, v in found.items()}
+    pads = each["padding"] if len(each["padding"]) > axes else each["padding"] * 2
+    return [
+        x.shape[0],
+        w.shape[0],
+        *(
+            (size + pads[i] + pads[i + axes] - (k - 1) * each["dilation"][i] - 1)
+            // each["stride"][i]
+            + 1
+            for i, (size, k) in enumerate(zip(x.shape[2:], kernel, strict=True))
+        ),
+    ]

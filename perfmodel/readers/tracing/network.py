@@ -1,0 +1,159 @@
+"""Network: the graph that an import puts together, node by node."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from perfmodel.core import Dim, Operator, Precision, Tensor
+from perfmodel.core.dims import same
+from perfmodel.core.formats import FORMATS
+from perfmodel.errors import InputError
+from perfmodel.graph import Node, bind_operator
+from perfmodel.ops import make_operator
+from perfmodel.readers.tracing.values import Value
+
+MAX_NODES = 200_000
+
+
+@dataclass
+class Network:
+    """What has been imported so far.
+
+    Parameters
+    ----------
+    precision : the network's formats; a node's own is kept where it differs.
+    main : the float format of the file that ``precision`` stands for.
+    notes : what was assumed on the way, for the coverage line.
+    """
+
+    precision: Precision
+    main: str
+    nodes: list[Node] = field(default_factory=list)
+    notes: dict[str, int] = field(default_factory=dict)
+    count: Dim = 1
+    _names: set[str] = field(default_factory=set)
+    _parameters: dict[Any, Tensor] = field(default_factory=dict)
+    _uses: dict[str, list[tuple[str, Dim]]] = field(default_factory=dict)
+
+    def note(self, text: str) -> None:
+        """Remember an assumption; equal ones are counted."""
+        self.notes[text] = self.notes.get(text, 0) + 1
+
+    def name(self, wanted: str) -> str:
+        """Return a name of the workload grammar that no node has yet."""
+        plain = re.sub(r"[^A-Za-z0-9_.\-]+", ".", wanted).strip(".-") or "node"
+        if not (plain[0].isalpha() or plain[0] == "_"):
+            plain = f"n{plain}"
+        plain, name, i = plain[:120], plain[:120], 1
+        while name in self._names:
+            i += 1
+            name = f"{plain}_{i}"
+        self._names.add(name)
+        return name
+
+    def format(self, dtype: str, role: str = "activation") -> str:
+        """Return the format that the network has where the file has ``dtype``."""
+        if dtype != self.main:
+            return dtype
+        return self.precision.weight if role == "weight" else self.precision.activation
+
+    def add(
+        self,
+        wanted: str,
+        op: Operator,
+        inputs: Sequence[Tensor],
+        precision: Precision | None = None,
+        stored: Mapping[str, Value] | None = None,
+    ) -> tuple[Tensor, ...]:
+        """Add a node and return its outputs.
+
+        ``stored`` says which stored tensors of the file the operator's weights are.
+        """
+        if len(self.nodes) >= MAX_NODES:
+            raise InputError(f"over {MAX_NODES:,} nodes")
+        name = self.name(wanted)
+        node = bind_operator(name, op, inputs, precision or self.precision, self.count)
+        if precision is not None and precision != self.precision:
+            node = Node(node.name, op, node.tensors, self.count, precision=precision)
+        self.nodes.append(node)
+        for weight in node.tensors.weights:
+            value = (stored or {}).get(weight.name)
+            if value is not None and value.stored is not None:
+                uses = self._uses.setdefault(value.stored, [])
+                uses.append((f"{name}.{weight.name}", weight.elements))
+        return node.tensors.outputs
+
+    def parameter(self, value: Value) -> Tensor:
+        """Return the graph's tensor for a stored one, made by a node of its own once.
+
+        Floating-point tensors of more than one value are learned; integers, masks and
+        single numbers are constants.
+        """
+        key = (value.stored or value.name, tuple(map(str, value.shape)), value.dtype)
+        if key not in self._parameters:
+            learned = value.stored is not None and value.is_float and not same(value.elements, 1)
+            dtype = self.format(value.dtype, "weight")
+            shown = "" if dtype == self.precision.weight else dtype
+            op = make_operator("parameter", shape=value.shape, constant=not learned, format=shown)
+            with self.once():
+                (tensor,) = self.add(value.stored or value.name, op, [],
+                                     stored={"weight": value})  # fmt: skip
+            self._parameters[key] = tensor
+        return self._parameters[key]
+
+    def tensor(self, value: Value) -> Tensor:
+        """Return the graph's tensor of ``value``, putting its maker in if need be."""
+        if value.tensor is None:
+            value.tensor = value.make() if value.make is not None else self.parameter(value)
+        return value.tensor
+
+    @contextmanager
+    def once(self) -> Any:
+        """Add nodes that are executed once, whatever surrounds them."""
+        before, self.count = self.count, 1
+        try:
+            yield
+        finally:
+            self.count = before
+
+    @contextmanager
+    def times(self, trips: Dim) -> Any:
+        """Add nodes that are executed ``trips`` times."""
+        before, self.count = self.count, self.count * trips
+        try:
+            yield
+        finally:
+            self.count = before
+
+    @contextmanager
+    def aside(self) -> Any:
+        """Add nodes to a list of their own, which the caller may throw away."""
+        before = self.nodes, self._parameters, self._uses, self.notes, self._names
+        self.nodes, self._parameters = [], dict(self._parameters)
+        self._uses = {k: list(v) for k, v in self._uses.items()}
+        self.notes, self._names = dict(self.notes), set(self._names)
+        try:
+            yield self.nodes
+        finally:
+            self.nodes, self._parameters, self._uses, self.notes, self._names = before
+
+    def shared(self) -> dict[str, str]:
+        """Return which weights are one stored tensor: those of one name and size."""
+        out: dict[str, str] = {}
+        for stored, uses in self._uses.items():
+            alike: dict[str, list[str]] = {}
+            for weight, elements in uses:
+                alike.setdefault(str(elements), []).append(weight)
+            for group in alike.values():
+                if len(group) > 1:
+                    out.update(dict.fromkeys(group, stored))
+        return out
+
+
+def role_of(dtype: str) -> str:
+    """Return the role of a computed tensor of that format."""
+    return "index" if FORMATS[dtype].integer else "activation"
