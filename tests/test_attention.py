@@ -1,19 +1,23 @@
 """Attention: identities between its forms, pages, formats of the KV cache, gradients."""
 
+import dataclasses
+import math
 from typing import Any
 
 import numpy as np
 import pytest
-from oracle import check_operator
+from oracle import bind, check_operator
+from test_gradients import check_gradient, check_values
 
 from perfmodel.core import Precision, Tensor, Work, parse_precision
 from perfmodel.core.visibility import Visible
 from perfmodel.errors import InputError
 from perfmodel.graph import Node, bind_operator
+from perfmodel.kernels.naive import naive_kernel
 from perfmodel.ops import get_operator
 from perfmodel.readers.inline import parse_inline
 
-FP16 = parse_precision("fp16")
+FP16, FP32 = parse_precision("fp16"), parse_precision("fp32")
 
 
 def _inline(text: str) -> Node:
@@ -175,3 +179,63 @@ def test_flash_attention_backward_reads_queries_again_where_keys_do_not_stay() -
     traffic = np.array([float(gradient.work.traffic(c)) for c in np.logspace(2, 9, 200)])
     assert np.all(np.diff(traffic) <= 0)
     assert traffic[-1] == gradient.work.bytes_read + gradient.work.bytes_written
+
+
+#: batch, query heads, and the first two axes of a bias that samples and heads share
+BIASED = [(4, 2, 2, 1), (4, 2, 1, 1), (2, 3, 2, 3), (3, 1, 1, 1)]
+
+
+@pytest.mark.parametrize("algorithm", ["flash", "unfused"])
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("case", BIASED, ids=str)
+def test_a_bias_is_added_to_the_scores_that_share_it(
+    case: tuple[int, int, int, int], causal: bool, algorithm: str
+) -> None:
+    batch, heads, b, h = case
+    op: Any = get_operator("attention")(
+        q_heads=heads, kv_heads=1, causal=causal, algorithm=algorithm
+    )
+    shapes = [(batch, 3, 2 * heads), (batch, 5, 2), (batch, 5, 1), (b, h, 3, 5)]
+    inputs = [Tensor(shape, "fp32") for shape in shapes]
+    check_operator(op, inputs, FP32)
+    tensors = bind(op, inputs, FP32)
+    (gradient,) = op.gradients(tensors)
+    check_gradient(op, tensors, gradient)
+    check_values(op, tensors)
+
+    random = np.random.default_rng(0)
+    q, k, v, bias = (random.normal(size=shape) for shape in shapes)
+    attributes = {f.name: getattr(op, f.name) for f in dataclasses.fields(op)}
+    found = naive_kernel("attention")(q, k, v, bias, weights={}, **attributes)
+    scores = np.einsum("bihd,bjd->bhij", q.reshape(batch, 3, heads, 2), k) / math.sqrt(2)
+    scores = scores + np.tile(bias, (batch // b, 1, 1, 1))
+    if causal:
+        scores = np.where(np.arange(5) <= np.arange(3)[:, None] + 2, scores, -np.inf)
+    powers = np.exp(scores)
+    expected = np.einsum("bhij,bje->bihe", powers / powers.sum(axis=-1, keepdims=True), v)
+    np.testing.assert_allclose(found, expected.reshape(batch, 3, heads), rtol=1e-10)
+
+
+def test_a_bias_that_all_share_is_read_again_where_it_does_not_stay() -> None:
+    op: Any = get_operator("attention")(q_heads=4, kv_heads=4)
+    shapes = [(8, 64, 16)] * 3 + [(1, 4, 64, 64)]
+    tensors = bind(op, [Tensor(s, "fp32") for s in shapes], FP32)
+    plain = bind(op, [Tensor(s, "fp32") for s in shapes[:3]], FP32)
+    size = 4 * 4 * 64 * 64
+    for capacity, times in ((1e9, 1), (0, 8)):
+        more = op.work(tensors).traffic(capacity) - op.work(plain).traffic(capacity)
+        assert more == times * size
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [((4, 5), "expects bias"), ((3, 2, 4, 5), "batch modulo that of the bias"),
+     ((1, 3, 4, 5), "heads of the bias: found 3, expected 2"),
+     ((1, 2, 1, 5), "queries of the bias: found 1, expected 4"),
+     ((1, 2, 4, 6), "keys of the bias: found 6, expected 5")],
+)  # fmt: skip
+def test_a_bias_of_another_shape_is_refused(shape: tuple[int, ...], message: str) -> None:
+    op: Any = get_operator("attention")(q_heads=2, kv_heads=2)
+    shapes = [(2, 4, 2), (2, 5, 2), (2, 5, 2), shape]
+    with pytest.raises(InputError, match=message):
+        bind(op, [Tensor(s, "fp32") for s in shapes], FP32)

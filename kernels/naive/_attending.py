@@ -23,6 +23,25 @@ def visible_keys(i: int, S: int, length: int, causal: bool, window: int) -> rang
     return range(first, first + width)
 
 
+class Bias:
+    """The bias of one head, and its gradient: a dictionary of places, filled as they come."""
+
+    def __init__(self, bias: Array, made: dict[tuple[int, ...], Number], b: int, h: int) -> None:
+        self.values = of_head(bias, b, h)
+        self._made, self._at = made, (b % bias.shape[0], h % bias.shape[1])
+
+    def add(self, i: int, j: int, gradient: Number) -> None:
+        """Add the gradient of a score to that of its bias."""
+        at = (*self._at, i, j)
+        self._made[at] = self._made[at] + gradient if at in self._made else gradient
+
+
+def of_head(bias: Array, b: int, h: int) -> Array:
+    """Return the bias of one head of one sample; samples and heads may share it."""
+    shared: Array = bias[b % bias.shape[0], h % bias.shape[1]]
+    return shared
+
+
 def scaled_score(query: Sequence[Number], key: Sequence[Number], scale: float) -> Number:
     acc: Number = 0.0
     for d in range(len(query)):
@@ -31,7 +50,12 @@ def scaled_score(query: Sequence[Number], key: Sequence[Number], scale: float) -
 
 
 def flash(
-    q: Array, k: Array, v: Array, visible: Sequence[range], scale: float
+    q: Array,
+    k: Array,
+    v: Array,
+    visible: Sequence[range],
+    scale: float,
+    bias: Array | None = None,
 ) -> list[list[Number]]:
     """Return the outputs of one head's queries, by an online softmax over blocks of keys."""
     E = v.shape[1]
@@ -43,6 +67,8 @@ def flash(
         for at in range(0, len(seen), KEY_BLOCK):
             block = seen[at : at + KEY_BLOCK]
             scores = [scaled_score(q[i], k[j], scale) for j in block]
+            if bias is not None:
+                scores = [score + bias[i, j] for j, score in zip(block, scores, strict=True)]
             before = largest
             for score in scores:
                 largest = score if largest is None else max(largest, score)
@@ -64,11 +90,12 @@ def flash(
 
 def flash_backward(
     visible: Sequence[range], statistics: tuple[Array, Array], head: tuple[Array, ...],
-    gradients: tuple[Array, ...], scale: float,
+    gradients: tuple[Array, ...], scale: float, bias: Bias | None = None,
 ) -> None:  # fmt: skip
     """Add to the gradients (q, k, v) of one head (q, k, v, dy), its scores computed again.
 
-    ``statistics`` are the output and the log of each row's sum of exponentials.
+    ``statistics`` are the output and the log of each row's sum of exponentials,
+    ``bias`` is what was added to the scores, and its gradient.
     """
     (y, log_sums), (q, k, v, dy), (dq, dk, dv) = statistics, head, gradients
     for i, seen in enumerate(visible):
@@ -77,8 +104,13 @@ def flash_backward(
         query = [value * scale for value in q[i]]
         along = sum_in_order([g * o for g, o in zip(dy[i], y[i], strict=True)])
         for j in seen:
-            p = exp(dot(query, k[j]) - log_sums[i])
+            score = dot(query, k[j])
+            if bias is not None:
+                score = score + bias.values[i, j]
+            p = exp(score - log_sums[i])
             ds = p * (dot(dy[i], v[j]) - along)
+            if bias is not None:
+                bias.add(i, j, ds)
             accumulate(dv[j], p, dy[i])
             accumulate(dq[i], ds, k[j])
             accumulate(dk[j], ds, query)

@@ -7,16 +7,17 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ._attending import HIDDEN, flash, scaled_score, visible_keys
+from ._attending import HIDDEN, flash, of_head, scaled_score, visible_keys
 from ._numbers import Array, Number, Weights, mac, softmax_row
 
-Head = Callable[[Array, Array, Array, list[range], bool], list[list[Number]]]
+Head = Callable[[Array, Array, Array, Array | None, list[range], bool], list[list[Number]]]
 
 
 def attention(
     q: Array,
     k: Array,
     v: Array,
+    bias: Array | None = None,
     *,
     weights: Weights,
     q_heads: int,
@@ -46,25 +47,29 @@ def attention(
                 keys = np.concatenate([k_cache[b, shared, :context], keys])
                 values = np.concatenate([v_cache[b, shared, :context], values])
             queries = q[b, :, h * D : (h + 1) * D]
-            for i, row in enumerate(head(queries, keys, values, visible, causal or window > 0)):
+            added = None if bias is None else of_head(bias, b, h)
+            made = head(queries, keys, values, added, visible, causal or window > 0)
+            for i, row in enumerate(made):
                 for e in range(E):
                     y[b, i, h * E + e] = row[e]
     return y
 
 
 def _by_flash(
-    q: Array, k: Array, v: Array, visible: list[range], masked: bool
+    q: Array, k: Array, v: Array, bias: Array | None, visible: list[range], masked: bool
 ) -> list[list[Number]]:
-    return flash(q, k, v, visible, 1.0 / math.sqrt(q.shape[1]))
+    return flash(q, k, v, visible, 1.0 / math.sqrt(q.shape[1]), bias)
 
 
 def _unfused(
-    q: Array, k: Array, v: Array, visible: list[range], masked: bool
+    q: Array, k: Array, v: Array, bias: Array | None, visible: list[range], masked: bool
 ) -> list[list[Number]]:
     length, E = v.shape
     rows: list[list[Number]] = []
     for i, seen in enumerate(visible):
         scores = [scaled_score(q[i], k[j], 1.0 / math.sqrt(len(q[i]))) for j in range(length)]
+        if bias is not None:
+            scores = [score + bias[i, j] for j, score in enumerate(scores)]
         if masked:
             scores = [s + (0.0 if j in seen else HIDDEN) for j, s in enumerate(scores)]
         out: list[Number] = [0.0] * E

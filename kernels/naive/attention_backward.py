@@ -7,11 +7,21 @@ from typing import Any
 
 import numpy as np
 
-from ._attending import HIDDEN, accumulate, dot, flash_backward, sum_in_order, visible_keys
-from ._numbers import Array, Gradients, Weights
+from ._attending import (
+    HIDDEN,
+    Bias,
+    accumulate,
+    dot,
+    flash_backward,
+    sum_in_order,
+    visible_keys,
+)
+from ._numbers import Array, Gradients, Number, Weights
 
 
-def attention_kept(q: Array, k: Array, v: Array, *, weights: Weights, **a: Any) -> Gradients:
+def attention_kept(
+    q: Array, k: Array, v: Array, bias: Array | None = None, *, weights: Weights, **a: Any
+) -> Gradients:
     """Return what the algorithm keeps: a number a row, or all probabilities."""
     D, (B, S, _), length = q.shape[-1] // a["q_heads"], q.shape, k.shape[1]
     visible = np.zeros((S, length), dtype=bool)
@@ -20,6 +30,8 @@ def attention_kept(q: Array, k: Array, v: Array, *, weights: Weights, **a: Any) 
     queries = q.reshape(B, S, a["q_heads"], D)
     keys = k.reshape(B, length, a["kv_heads"], D).repeat(a["q_heads"] // a["kv_heads"], axis=2)
     scores = np.einsum("bihd,bjhd->bhij", queries, keys) / math.sqrt(D)
+    if bias is not None:
+        scores = scores + np.tile(bias, (B // bias.shape[0], 1, 1, 1))
     masked = scores + np.where(visible, 0.0, HIDDEN)
     if a["algorithm"] == "unfused":
         powers = np.exp(masked - masked.max(axis=-1, keepdims=True))
@@ -30,13 +42,14 @@ def attention_kept(q: Array, k: Array, v: Array, *, weights: Weights, **a: Any) 
 
 
 def attention_grad(
-    part: str, dy: Array, q: Array, k: Array, v: Array, *, output: Array, weights: Weights,
-    kept: Weights, **a: Any,
+    part: str, dy: Array, q: Array, k: Array, v: Array, bias: Array | None = None, *,
+    output: Array, weights: Weights, kept: Weights, **a: Any,
 ) -> Gradients:  # fmt: skip
     (B, S, _), length = q.shape, k.shape[1]
     q_heads, kv_heads = a["q_heads"], a["kv_heads"]
     D, E = q.shape[-1] // q_heads, v.shape[-1] // kv_heads
     made = [np.full_like(tensor, 0.0) for tensor in (q, k, v)]
+    of_bias: dict[tuple[int, ...], Number] = {}
     for b in range(B):
         for h in range(q_heads):
             shared = h // (q_heads // kv_heads)
@@ -44,17 +57,25 @@ def attention_grad(
             rows, values = slice(h * E, (h + 1) * E), slice(shared * E, (shared + 1) * E)
             head = (q[b, :, mine], k[b, :, keys], v[b, :, values], dy[b, :, rows])
             gradients = (made[0][b, :, mine], made[1][b, :, keys], made[2][b, :, values])
+            added = None if bias is None else Bias(bias, of_bias, b, h)
             if a["algorithm"] == "unfused":
-                _from_probabilities(kept["probabilities"][b, h], head, gradients)
+                _from_probabilities(kept["probabilities"][b, h], head, gradients, added)
             else:
                 visible = [visible_keys(i, S, length, a["causal"], a["window"]) for i in range(S)]
                 statistics = (output[b, :, rows], kept["log_sum_exp"][b, h])
-                flash_backward(visible, statistics, head, gradients, 1.0 / math.sqrt(D))
+                flash_backward(visible, statistics, head, gradients, 1.0 / math.sqrt(D), added)
+    if bias is not None:
+        made.append(np.full_like(bias, 0.0))
+        for at, gradient in of_bias.items():
+            made[3][at] = gradient
     return {f"input {i}": gradient for i, gradient in enumerate(made)}
 
 
 def _from_probabilities(
-    probabilities: Array, head: tuple[Array, ...], gradients: tuple[Array, ...]
+    probabilities: Array,
+    head: tuple[Array, ...],
+    gradients: tuple[Array, ...],
+    bias: Bias | None,
 ) -> None:
     (q, k, v, dy), (dq, dk, dv) = head, gradients
     scale = 1.0 / math.sqrt(q.shape[1])
@@ -62,7 +83,10 @@ def _from_probabilities(
         dp = [dot(dy[i], values) for values in v]
         along = sum_in_order([p * g for p, g in zip(row, dp, strict=True)])
         for j, p in enumerate(row):
-            ds = (dp[j] - along) * p * scale
+            ds = (dp[j] - along) * p
+            if bias is not None:
+                bias.add(i, j, ds)
+            ds = ds * scale
             accumulate(dv[j], p, dy[i])
             accumulate(dq[i], ds, k[j])
             accumulate(dk[j], ds, q[i])
