@@ -77,11 +77,13 @@ def shorten(value: object, limit: int = 60) -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str], *, show: int = 12) -> str:
-    """Return the mend for an unknown name: near misses, or else what there is."""
+    """Return the mend for an unknown name: what begins with it, near misses, or what there is."""
     names = sorted(set(known))
     lowered = {n.lower(): n for n in names}
-    near = difflib.get_close_matches(name.lower(), lowered, n=3, cutoff=0.6)
-    near += [n for n in lowered if name.lower() in n and n not in near and len(name) > 2][:3]
+    near = [n for n in lowered if n.startswith(name.lower()) and len(name) > 2]
+    if not near:
+        near = difflib.get_close_matches(name.lower(), lowered, n=3, cutoff=0.6)
+        near += [n for n in lowered if name.lower() in n and n not in near and len(name) > 2]
     if near:
         return "did you mean " + " or ".join(f"'{lowered[n]}'" for n in near[:3]) + "?"
     if not names:
