@@ -307,8 +307,9 @@ JSON = st.recursive(
 )  # fmt: skip
 KEYS = sorted({k for config, _ in PUBLISHED.values() for k in config} | {
     "quantization_config", "torch_dtype", "text_config", "rope_parameters", "layer_types",
-    "pooler_act", "n_inner", "attn_logit_softcapping", "use_parallel_residual", "tie_word_embeddings",
-    "dropout", "_name_or_path", "mlp_only_layers", "num_ln_in_parallel_attn", "head_dim", "sliding_window",
+    "pooler_act", "n_inner", "attn_logit_softcapping", "use_parallel_residual", "dropout",
+    "tie_word_embeddings", "_name_or_path", "mlp_only_layers", "num_ln_in_parallel_attn",
+    "head_dim", "sliding_window",
 })  # fmt: skip
 
 

@@ -117,9 +117,7 @@ def attention_dims(
     count, width = facts.size(heads), facts.size(hidden)
     if count % kv_heads:
         key = "num_key_value_heads" if "num_key_value_heads" in facts.data else heads
-        raise facts.fail(
-            key, f"{heads} {count} is not a multiple of key and value heads {kv_heads}"
-        )
+        raise facts.fail(key, f"{heads} {count} is no multiple of key and value heads {kv_heads}")
     return {
         "hidden": width,
         "heads": count,

@@ -149,7 +149,7 @@ class Facts:
     def divides(self, part: str, parts: int, whole: str, size: int) -> None:
         """Raise InputError unless ``parts`` (under key ``part``) divides ``size``."""
         if size % parts:
-            raise self.fail(whole, f"{whole} {size} is not a multiple of {part} {parts}")
+            raise self.fail(whole, f"{whole} {size} is no multiple of {part} {parts}")
 
     def layers(self, *keys: str) -> int:
         """Return the number of layers."""
