@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from perfmodel.catalog import looks_like_path
-from perfmodel.errors import InputError, shorten
 from perfmodel.graph import Workload
 
 __all__ = ["load_workload"]

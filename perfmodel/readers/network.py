@@ -8,7 +8,7 @@ from typing import Any
 
 from perfmodel.catalog import Document
 from perfmodel.core import Dim, Precision, Tensor
-from perfmodel.core.dims import product, same, show_shape, smallest
+from perfmodel.core.dims import same, show_shape, smallest
 from perfmodel.core.expressions import parse_expression
 from perfmodel.core.formats import get_format
 from perfmodel.errors import InputError, did_you_mean
