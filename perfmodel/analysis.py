@@ -31,7 +31,7 @@ def check_launch(launch: str) -> Launch:
 
 def describe(workload: Workload, graph: Graph, machine: Machine, launch: Launch) -> dict[str, Any]:
     """Return the JSON object of one graph on one machine."""
-    costs = evaluate(graph, machine, launch)
+    costs, accumulate = evaluate(graph, machine, launch), graph.precision.accumulate
     sums = plain(totals(graph, costs))
     sums["memory_capacity_bytes"] = plain(machine.capacity)
     sums["fits"] = sums["peak_memory_bytes"] <= machine.capacity
@@ -51,6 +51,7 @@ def describe(workload: Workload, graph: Graph, machine: Machine, launch: Launch)
             "phase": graph.phase,
             "launch": launch,
             "fuse": False,
+            **({"accumulate": accumulate} if accumulate else {}),
         },
         "totals": sums,
         "coverage": plain(coverage_account(graph, costs)),
@@ -66,6 +67,10 @@ def describe_machine(machine: Machine, launch: Launch) -> dict[str, Any]:
             "kind": engine.kind,
             "dtype": rate.dtype,
             "runs_as": rate.runs_as,
+            "accumulate": rate.accumulate,
+            "on_request": rate.on_request,
+            "format": rate.name,
+            "sparse_2_4": engine.sparse_2_4.get(rate.dtype),
             "peak": rate.peak,
             "achievable": rate.achievable,
         }

@@ -14,10 +14,11 @@ import numpy as np
 
 from perfmodel.core import Algorithm, Dim, Work
 from perfmodel.core.dims import is_scalar, total, where
+from perfmodel.errors import InputError
 from perfmodel.graph import Graph, Node
 from perfmodel.machine import Launch, Machine
 from perfmodel.memory import memory_by_kind
-from perfmodel.model import Times, estimate, limiter
+from perfmodel.model import Times, can_run, estimate, limiter
 from perfmodel.transforms.train import expand_training
 
 
@@ -61,13 +62,23 @@ def for_phase(graph: Graph, optimizer: str, recompute: str) -> Graph:
 def evaluate(graph: Graph, machine: Machine, launch: Launch = "graph") -> list[NodeCost]:
     """Return the cost of each node of ``graph`` on ``machine``.
 
-    Where an operator has several algorithms, the fastest is taken, point by point.
+    Where an operator has several algorithms, the fastest that the machine can
+    run is taken, point by point. Raises InputError where it can run none.
     """
-    return [_cost(node, machine, launch) for node in graph.nodes]
+    accumulate = graph.precision.accumulate
+    return [_cost(node, machine, launch, accumulate) for node in graph.nodes]
 
 
-def _cost(node: Node, machine: Machine, launch: Launch) -> NodeCost:
-    options = [_with(node, a, estimate(a.work, machine, launch)) for a in node.algorithms()]
+def _cost(node: Node, machine: Machine, launch: Launch, accumulate: str | None) -> NodeCost:
+    offered = node.algorithms()
+    able = [a for a in offered if can_run(a.work, machine, accumulate)]
+    if not able:
+        raise InputError(
+            f"{node.name}: {machine.name} has no engine that skips the zeros of"
+            f" {offered[0].work.sparsity} weights in that format",
+            mend="take algorithm=auto or dense, which multiply them",
+        )
+    options = [_with(node, a, estimate(a.work, machine, launch, accumulate)) for a in able]
     return options[0] if len(options) == 1 else _fastest(options)
 
 

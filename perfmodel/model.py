@@ -72,12 +72,19 @@ class Times:
         }
 
 
-def estimate(work: Work, machine: Machine, launch: Launch = "graph") -> Times:
+def estimate(
+    work: Work, machine: Machine, launch: Launch = "graph", accumulate: str | None = None
+) -> Times:
     """Return the times of ``work`` on ``machine``.
 
-    Raises InputError where the device cannot do matrix work in the format.
+    ``accumulate`` is the format in which matrix products are summed, at the
+    least; None for what the device takes by itself.
+    Raises InputError where the device cannot do matrix work in the format, or
+    sum it so.
     """
-    engines, slow_engines = _engine_times(work, machine)
+    if accumulate is not None:
+        work = _summing(work, machine, accumulate)
+    engines, slow_engines = _engine_times(work, machine, accumulate)
     levels, slow_levels, by_level = _level_times(work, machine)
     overhead = work.launches * machine.launch_overhead(launch)
     last = machine.last_level
@@ -88,12 +95,30 @@ def estimate(work: Work, machine: Machine, launch: Launch = "graph") -> Times:
     return Times(engines, levels, by_level, overhead, low, high)
 
 
-def _engine_times(work: Work, machine: Machine) -> tuple[dict[str, Dim], dict[str, Dim]]:
+def can_run(work: Work, machine: Machine, accumulate: str | None = None) -> bool:
+    """Tell whether ``machine`` can skip the zeros that ``work`` skips."""
+    dtypes = {dtype for kind, dtype in work.ops if kind == "matrix"}
+    return work.sparsity is None or all(
+        machine.knows(work.sparsity, dtype, accumulate) for dtype in dtypes
+    )
+
+
+def _summing(work: Work, machine: Machine, accumulate: str) -> Work:
+    """Return ``work`` with partial sums in the format that ``machine`` then takes."""
+    for kind, dtype in work.ops:
+        if kind == "matrix" and (found := machine.rate(kind, dtype, accumulate)):
+            return work.summing_in(found[1].accumulator)
+    return work
+
+
+def _engine_times(
+    work: Work, machine: Machine, accumulate: str | None
+) -> tuple[dict[str, Dim], dict[str, Dim]]:
     """Return seconds by engine at its theoretical peak, and at its achievable one."""
     times: dict[str, Dim] = {}
     slow: dict[str, Dim] = {}
     for (kind, dtype), operations in work.ops.items():
-        found = machine.rate(kind, dtype)
+        found = machine.rate(kind, dtype, accumulate, work.sparsity)
         if found is None:  # no source states a rate: it cannot bind
             continue
         engine, rate, factor = found

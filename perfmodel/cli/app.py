@@ -33,7 +33,11 @@ Dims = Annotated[
 ]
 Dtype = Annotated[
     str | None,
-    typer.Option(metavar="FORMAT", help="Number format: fp64 fp32 tf32 bf16 fp16 fp8 int8 int4."),
+    typer.Option(
+        metavar="FORMAT",
+        help="Number format: fp64 fp32 tf32 bf16 fp16 fp8 int8 int4, of each role as in w4a16kv8;"
+        " -acc-FORMAT behind it asks for an accumulator.",
+    ),
 ]
 Phase = Annotated[
     str | None,

@@ -41,7 +41,8 @@ def _hardware() -> Rows:
     rows = []
     for name in builtin_names("hardware"):
         machine = load_hardware(name)
-        peaks = [r for _, r in machine.roofs() if r.unit == "FLOP/s" and r.runs_as is None]
+        usual = [r for _, r in machine.roofs() if r.runs_as is None and not r.on_request]
+        peaks = [r for r in usual if r.unit == "FLOP/s"]
         best = max(peaks, key=lambda rate: rate.peak)
         rows.append(
             {
@@ -128,12 +129,22 @@ def show_hardware(name: str, phase: str | None, dims: dict[str, int]) -> dict[st
                 "engine": engine.name,
                 "kind": engine.kind,
                 "units": engine.count,
-                "format": rate.dtype + (f" (as {rate.runs_as})" if rate.runs_as else ""),
+                "format": rate.name + (f" (as {rate.runs_as})" if rate.runs_as else ""),
                 "peak": format_si(rate.peak, rate.unit),
                 "achievable": format_si(rate.achievable, rate.unit) if rate.achievable else "-",
                 f"ridge at {machine.last_level.name} (FLOP/B)": f"{rate.peak / bandwidth:.3g}",
             }
             for engine, rate in machine.roofs()
+        ],
+        "matrix products": [
+            {
+                "engine": engine.name,
+                "format": rate.name,
+                "summed in": rate.accumulate or "-",
+                "speed-up on 2:4 weights": f"{engine.sparse_2_4.get(rate.dtype, 1):g}",
+            }
+            for engine, rate in machine.roofs()
+            if engine.kind == "matrix"
         ],
         "memory, nearest first": [
             {

@@ -3,7 +3,7 @@
 from perfmodel.core.blocking import gemm_extra_traffic, missed, missed_share
 from perfmodel.core.dims import Dim
 from perfmodel.core.formats import Precision, parse_precision
-from perfmodel.core.gemms import Gemm, gemms_work
+from perfmodel.core.gemms import Gemm, GemmTraffic, gemms_work
 from perfmodel.core.gradient import Gradient, gradient_of
 from perfmodel.core.layouts import (
     FILTER_LAYOUTS,
@@ -57,6 +57,7 @@ __all__ = [
     "Dim",
     "Engine",
     "Gemm",
+    "GemmTraffic",
     "Gradient",
     "Inferred",
     "Operator",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from perfmodel.core.dims import Dim, clip, maximum, minimum, sqrt
 
-#: bytes of a partial sum kept in the inner level (fp32 accumulators)
+#: bytes of a partial sum kept in the inner level, unless asked otherwise (fp32 accumulators)
 ACCUMULATOR_BYTES = 4
 
 
@@ -25,7 +25,14 @@ def missed_share(bytes: Dim, capacity: Dim) -> Dim:
 
 
 def gemm_extra_traffic(
-    m: Dim, n: Dim, k: Dim, a_bytes: Dim, b_bytes: Dim, c_bytes: Dim, capacity: Dim
+    m: Dim,
+    n: Dim,
+    k: Dim,
+    a_bytes: Dim,
+    b_bytes: Dim,
+    c_bytes: Dim,
+    capacity: Dim,
+    accumulator_bytes: float = ACCUMULATOR_BYTES,
 ) -> Dim:
     """Return the bytes beyond reading A[m,k], B[k,n] and writing C[m,n] once.
 
@@ -35,8 +42,8 @@ def gemm_extra_traffic(
     - A resident (blocks bm x bk): B is read m/bm times, C moved 2 k/bk - 1 times;
     - B resident (blocks bk x bn): A is read n/bn times, C moved 2 k/bk - 1 times.
     """
-    capacity = maximum(capacity, ACCUMULATOR_BYTES)
-    cells = capacity / maximum(ACCUMULATOR_BYTES, c_bytes / (m * n))
+    capacity = maximum(capacity, accumulator_bytes)
+    cells = capacity / maximum(accumulator_bytes, c_bytes / (m * n))
     bm = minimum(m, sqrt(cells))
     bn = clip(cells / bm, 1, n)
     bm = clip(cells / bn, 1, m)

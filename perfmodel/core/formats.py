@@ -1,6 +1,7 @@
 """Number formats: how many bits a value takes, and which wider format can stand in.
 
-`Precision` says the format of each role of tensor: weights, activations, KV cache.
+`Precision` says the format of each role of tensor (weights, activations, KV cache),
+and in which format a matrix engine sums their products.
 """
 
 from __future__ import annotations
@@ -34,6 +35,10 @@ class Format:
     wider: tuple[str, ...] = ()
     group: int = 0
     scale_bits: int = 0
+
+    def holds(self, other: str) -> bool:
+        """Tell whether this format has all values of the one called ``other``."""
+        return self.name == other or self.name in FORMATS[other].wider
 
     @property
     def bytes(self) -> float:
@@ -94,6 +99,8 @@ NETWORK_FORMATS = (
 #: weights of 4 bits come in groups of this many with an fp16 scale, unless said otherwise
 DEFAULT_GROUP = 128
 _GROUPED = re.compile(r"int([48])g([1-9]\d{0,4})")
+#: what stands between a format and the one that its products are summed in
+ACCUMULATE = "-acc-"
 _MIXED = re.compile(r"w(4|8|16)(?:g([1-9]\d{0,4}))?a(4|8|16)(?:kv(4|8|16))?(?:-(fp16|bf16))?")
 
 
@@ -119,12 +126,15 @@ class Precision:
     ----------
     name : as the user wrote it, canonical.
     weight, activation, kv : format names.
+    accumulate : the format in which matrix products are summed, at the least;
+        None for what the device takes by itself.
     """
 
     name: str
     weight: str
     activation: str
     kv: str
+    accumulate: str | None = None
 
     def of(self, role: Role) -> str:
         """Return the format of a tensor of ``role``."""
@@ -135,14 +145,54 @@ class Precision:
         return self.kv if role == "kv" else self.activation
 
 
+def split_accumulate(text: str) -> tuple[str, str | None]:
+    """Return a format, or formats, and the accumulator written behind, canonical.
+
+    ``fp16-acc-fp16`` gives fp16 and fp16; ``w4a16`` gives w4a16 and None.
+    """
+    operands, found, accumulate = text.partition(ACCUMULATE)
+    return operands, get_format(accumulate).name if found else None
+
+
+def can_accumulate(operand: str, accumulate: str) -> bool:
+    """Tell whether products of ``operand`` can be summed in ``accumulate``."""
+    wide = FORMATS[accumulate]
+    return wide.integer == FORMATS[operand].integer and wide.holds(operand)
+
+
+def check_accumulate(operand: str, accumulate: str) -> None:
+    """Raise InputError unless products of ``operand`` can be summed in ``accumulate``."""
+    if can_accumulate(operand, accumulate):
+        return
+    known = [n for n in (operand, *FORMATS[operand].wider) if can_accumulate(operand, n)]
+    raise InputError(
+        f"products of {operand} cannot be summed in {accumulate}", mend=f"one of {', '.join(known)}"
+    )
+
+
 def parse_precision(text: str) -> Precision:
     """Return the formats of a network.
 
     One name, such as ``fp16``, for everything; or the bits of each role, such as
     ``w4a16``, ``w8a8``, ``w4g64a16kv8`` (weights in groups of 64 with an fp16
     scale each, KV cache of 8 bits) and ``w4a16-bf16``. 4 and 8 bits are integers.
+
+    Behind either, ``-acc-`` and a format says in which matrix products are summed:
+    ``fp16-acc-fp16``, ``w8a8-acc-int32``. It is the least that is accepted: a
+    device takes the fastest of its accumulators that is as wide, and one that has
+    none is refused. Without it the device sums as it does by default.
     """
-    written = text.strip().lower()
+    operands, accumulate = split_accumulate(text.strip().lower())
+    precision = _parse_operands(operands)
+    if accumulate is None:
+        return precision
+    check_accumulate(precision.activation, accumulate)
+    name = f"{precision.name}{ACCUMULATE}{accumulate}"
+    return replace(precision, name=name, accumulate=accumulate)
+
+
+def _parse_operands(text: str) -> Precision:
+    written = text.strip()
     if match := _MIXED.fullmatch(written):
         weight, group, activation, kv, half = match.groups()
         wide = half or "fp16"

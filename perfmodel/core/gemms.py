@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from perfmodel.core.blocking import gemm_extra_traffic
+from perfmodel.core.blocking import ACCUMULATOR_BYTES, gemm_extra_traffic
 from perfmodel.core.dims import Dim, total
 from perfmodel.core.tensor import Tensor
 from perfmodel.core.work import Work, WorkBuilder
@@ -32,18 +32,33 @@ class Gemm:
         """Multiply-accumulates of all groups."""
         return self.groups * self.m * self.n * self.k
 
-    def extra_traffic(self, capacity: Dim) -> Dim:
+    def extra_traffic(self, capacity: Dim, accumulator_bytes: float = ACCUMULATOR_BYTES) -> Dim:
         """Return the bytes beyond moving a, b and c once."""
         a, b, c = (t.bytes / self.groups for t in (self.a, self.b, self.c))
-        return self.groups * gemm_extra_traffic(self.m, self.n, self.k, a, b, c, capacity)
+        return self.groups * gemm_extra_traffic(
+            self.m, self.n, self.k, a, b, c, capacity, accumulator_bytes
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class GemmTraffic:
+    """The Traffic of products one after the other, with partial sums of any size."""
+
+    gemms: tuple[Gemm, ...]
+    accumulator_bytes: float = ACCUMULATOR_BYTES
+
+    def __call__(self, capacity: Dim) -> Dim:
+        """Return the bytes beyond moving each operand once."""
+        return total(g.extra_traffic(capacity, self.accumulator_bytes) for g in self.gemms)
+
+    def summing_in(self, accumulator_bytes: float) -> GemmTraffic:
+        """Return the traffic where a partial sum takes so many bytes."""
+        return replace(self, accumulator_bytes=accumulator_bytes)
 
 
 def gemms_work(builder: WorkBuilder, gemms: Sequence[Gemm], launches: Dim = 1) -> Work:
     """Return the Work of ``builder`` with the operations of ``gemms``."""
     for gemm in gemms:
         builder.count("matrix", gemm.a.dtype, 2 * gemm.macs)
-
-    def extra(capacity: Dim) -> Dim:
-        return total(g.extra_traffic(capacity) for g in gemms)
-
-    return builder.build(macs=total(g.macs for g in gemms), launches=launches, extra_traffic=extra)
+    macs, extra = total(g.macs for g in gemms), GemmTraffic(tuple(gemms))
+    return builder.build(macs=macs, launches=launches, extra_traffic=extra)

@@ -7,8 +7,8 @@ FLOP counts a fused multiply-add as 2; MACs are kept apart.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Literal, Protocol, runtime_checkable
 
 from perfmodel.core.dims import Dim, total
 from perfmodel.core.formats import FORMATS
@@ -23,6 +23,14 @@ Direction = Literal["read", "write"]
 Ops = Mapping[tuple[Engine, str], Dim]
 #: bytes that pass a memory level whose inner neighbour holds `capacity` bytes
 Traffic = Callable[[Dim], Dim]
+
+
+@runtime_checkable
+class Summing(Protocol):
+    """A Traffic that depends on how many bytes a partial sum takes."""
+
+    def summing_in(self, accumulator_bytes: float) -> Traffic:
+        """Return the traffic where a partial sum takes so many bytes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +55,8 @@ class Work:
     extra_traffic : bytes beyond the compulsory ones as a function of the
         capacity of the next level in; None where every tensor is streamed once.
     workspace : bytes of temporary memory.
+    sparsity : the pattern of zeros, '2:4', that its matrix operations skip; only an
+        engine that knows it can.
     """
 
     ops: Ops
@@ -55,6 +65,7 @@ class Work:
     launches: Dim = 1
     extra_traffic: Traffic | None = None
     workspace: Dim = 0
+    sparsity: str | None = None
 
     @property
     def flops(self) -> Dim:
@@ -80,6 +91,12 @@ class Work:
     def written(self, tensor: str) -> Dim:
         """Return compulsory bytes written to the tensor of that name."""
         return total(a.bytes for a in self.accesses if (a.tensor, a.direction) == (tensor, "write"))
+
+    def summing_in(self, accumulate: str) -> Work:
+        """Return the work where partial sums are held in that format."""
+        if not isinstance(self.extra_traffic, Summing):
+            return self
+        return replace(self, extra_traffic=self.extra_traffic.summing_in(FORMATS[accumulate].bytes))
 
     def traffic(self, capacity: Dim | None) -> Dim:
         """Return bytes through a level whose inner neighbour holds ``capacity`` bytes."""
@@ -133,6 +150,8 @@ class WorkBuilder:
         launches: Dim = 1,
         extra_traffic: Traffic | None = None,
         workspace: Dim = 0,
+        sparsity: str | None = None,
     ) -> Work:
         """Return the Work."""
-        return Work(dict(self.ops), tuple(self.accesses), macs, launches, extra_traffic, workspace)
+        ops, accesses = dict(self.ops), tuple(self.accesses)
+        return Work(ops, accesses, macs, launches, extra_traffic, workspace, sparsity)

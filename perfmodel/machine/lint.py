@@ -3,7 +3,8 @@
 Refused: a stated peak that differs by over 2 % from units x operations per
 cycle x clock (a sparse peak, or a boost clock taken for the reference), a
 number without provenance, FLOP/s for integers, caches in decimal units, a far
-level faster than a near one, and a last level without bandwidth.
+level faster than a near one, a last level without bandwidth, an accumulator
+or a 2:4 speed-up that the dense rates do not bear out.
 """
 
 from __future__ import annotations
@@ -12,9 +13,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from perfmodel.catalog import Document
-from perfmodel.core.formats import FORMATS, get_format
+from perfmodel.core.formats import ACCUMULATE, FORMATS, can_accumulate, get_format
 from perfmodel.errors import InputError, did_you_mean
-from perfmodel.machine.schema import EngineSpec, HardwareSpec, RateSpec, stated_numbers
+from perfmodel.machine.schema import (
+    SPARSE,
+    EngineSpec,
+    HardwareSpec,
+    RateSpec,
+    stated_numbers,
+)
 from perfmodel.units import format_si
 
 PEAK_TOLERANCE = 0.02
@@ -30,6 +37,7 @@ class Checker:
         """Yield everything that is wrong."""
         yield from self._formats_and_clocks()
         yield from self._peaks()
+        yield from self._sparse()
         yield from self._memory()
         yield from self._provenance()
 
@@ -43,18 +51,9 @@ class Checker:
 
     def _formats_and_clocks(self) -> Iterator[InputError]:
         for path, engine, dtype, rate in self._rates():
-            for written in (dtype, rate.runs_as, rate.accumulate):
-                if written is None:
-                    continue
-                try:
-                    canonical = get_format(written).name
-                except InputError as error:
-                    yield self._error(path, error.message, error.mend or "", key=True)
-                    continue
-                if canonical != written:
-                    yield self._error(
-                        path, f"number format '{written}'", f"write '{canonical}'", key=True
-                    )
+            for written in (*dtype.split(ACCUMULATE, 1), rate.runs_as, rate.accumulate):
+                if written is not None:
+                    yield from self._format(path, written)
             for clock in (rate.clock, engine.clock):
                 if clock is not None and clock not in self.spec.clocks:
                     yield self._error(
@@ -63,6 +62,8 @@ class Checker:
                         did_you_mean(clock, self.spec.clocks),
                     )
             yield from self._unit_and_alias(path, engine, dtype, rate)
+            if ACCUMULATE in dtype:
+                yield from self._accumulator(path, engine, dtype, rate)
             if rate.achievable is not None and rate.achievable > rate.peak:
                 yield self._error(
                     (*path, "achievable"),
@@ -71,11 +72,75 @@ class Checker:
                     "check the peak, its clock, and dense against sparse",
                 )
 
+    def _format(self, path: tuple[str, ...], written: str) -> Iterator[InputError]:
+        try:
+            canonical = get_format(written).name
+        except InputError as error:
+            yield self._error(path, error.message, error.mend or "", key=True)
+            return
+        if canonical != written:
+            yield self._error(path, f"number format '{written}'", f"write '{canonical}'", key=True)
+
+    def _accumulator(
+        self, path: tuple[str, ...], engine: EngineSpec, key: str, rate: RateSpec
+    ) -> Iterator[InputError]:
+        """Check the rate of an accumulator besides the engine's usual one."""
+        dtype, accumulate = key.split(ACCUMULATE, 1)
+        if dtype not in FORMATS or accumulate not in FORMATS:
+            return
+        usual = engine.rates.get(dtype)
+        if engine.kind != "matrix":
+            yield self._error(
+                path, f"'{key}' on a {engine.kind} engine", "state it on a matrix engine", key=True
+            )
+        elif not can_accumulate(dtype, accumulate):
+            yield self._error(
+                path, f"products of {dtype} summed in {accumulate}", "take a wider one", key=True
+            )
+        elif usual is None or usual.accumulate in (None, accumulate):
+            yield self._error(
+                path,
+                f"'{key}' without a rate of '{dtype}' that sums in another format",
+                f"state '{dtype}: {{accumulate: ..., peak: ...}}' as the usual one",
+                key=True,
+            )
+        elif rate.accumulate not in (None, accumulate):
+            yield self._error(
+                (*path, "accumulate"),
+                f"'{key}' accumulates in '{rate.accumulate}'",
+                "leave accumulate out: the key says it",
+            )
+        elif FORMATS[usual.accumulate].holds(accumulate) and rate.peak < usual.peak:
+            yield self._error(
+                (*path, "peak"),
+                f"summed in {accumulate}, {dtype} is slower than in the wider {usual.accumulate}",
+                "exchange the two figures",
+            )
+
+    def _sparse(self) -> Iterator[InputError]:
+        for name, engine in self.spec.compute.items():
+            for dtype, faster in engine.sparse_2_4.items():
+                path = ("compute", name, SPARSE, dtype)
+                if engine.kind != "matrix" or dtype not in engine.rates:
+                    yield self._error(
+                        path,
+                        f"{SPARSE} of '{dtype}', of which this {engine.kind} engine has no dense"
+                        " matrix rate",
+                        "state it for formats that the matrix engine has",
+                        key=True,
+                    )
+                if not 1 < faster <= 2:
+                    yield self._error(
+                        path,
+                        f"2:4 weights make the engine {faster:g} times as fast",
+                        "expected over 1 and at most 2: half of the products are skipped",
+                    )
+
     def _unit_and_alias(
         self, path: tuple[str, ...], engine: EngineSpec, dtype: str, rate: RateSpec
     ) -> Iterator[InputError]:
         written = self.document.data["compute"][path[1]]["rates"][dtype]
-        integer = dtype in FORMATS and FORMATS[dtype].integer
+        integer = _is_integer(dtype)
         for key in ("peak", "achievable"):
             if key in written and integer == ("FLOP" in str(written[key])):
                 unit = "OP/s" if integer else "FLOP/s"
@@ -158,11 +223,17 @@ class Checker:
         entries = self.spec.provenance
         numbers = list(stated_numbers(self.spec))
         for field in numbers:
-            if not any(_covers(entry, field) for entry in entries):
+            covering = [name for name in entries if _covers(name, field)]
+            if _of_sparse(field):
+                # The entry of the dense peaks cannot vouch for a sparse figure.
+                covering = [n for n in covering if entries[n].sparsity == "sparse"]
+            if not covering:
+                more = "sparsity: sparse, " if _of_sparse(field) else ""
                 yield self._error(
                     tuple(field.split(".")),
                     f"'{field}' has no provenance",
-                    f"add 'provenance: {{{field}: {{method: ..., source: ..., quote: ...}}}}'",
+                    f"add 'provenance: {{{field}: {{{more}method: ...,"
+                    " source: ..., quote: ...}}'",
                 )
         for entry, item in entries.items():
             if item.source is not None and item.source not in self.spec.sources:
@@ -184,7 +255,7 @@ class Checker:
                     did_you_mean(entry, numbers),
                     key=True,
                 )
-            if item.sparsity == "sparse":
+            if item.sparsity == "sparse" and not _of_sparse(entry):
                 yield self._error(
                     ("provenance", entry),
                     f"'{entry}' is a sparse figure",
@@ -203,8 +274,17 @@ class Checker:
 
 
 def _rate(dtype: str, value: float) -> str:
-    integer = dtype in FORMATS and FORMATS[dtype].integer
-    return format_si(value, "OP/s" if integer else "FLOP/s")
+    return format_si(value, "OP/s" if _is_integer(dtype) else "FLOP/s")
+
+
+def _is_integer(key: str) -> bool:
+    dtype = key.split(ACCUMULATE, 1)[0]
+    return dtype in FORMATS and FORMATS[dtype].integer
+
+
+def _of_sparse(field: str) -> bool:
+    """Tell whether a path is that of a speed-up on 2:4 weights, or of all of an engine."""
+    return SPARSE in field.split(".")
 
 
 def _covers(entry: str, field: str) -> bool:

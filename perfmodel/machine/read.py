@@ -9,10 +9,11 @@ from types import MappingProxyType
 
 from perfmodel.catalog import Document, load_document, looks_like_path, resolve
 from perfmodel.catalog.validation import validate
+from perfmodel.core.formats import split_accumulate
 from perfmodel.errors import InvalidFileError
 from perfmodel.machine.device import ComputeEngine, Link, Machine, MemoryLevel, Rate, Source
 from perfmodel.machine.lint import Checker
-from perfmodel.machine.schema import HardwareSpec
+from perfmodel.machine.schema import HardwareSpec, RateSpec
 
 
 def read_machine(name: str) -> Machine:
@@ -44,13 +45,9 @@ def _machine(spec: HardwareSpec) -> Machine:
             name,
             e.kind,
             e.count,
-            MappingProxyType(
-                {
-                    d: Rate(d, r.peak, r.achievable, r.accumulate, r.ops_per_cycle, r.runs_as)
-                    for d, r in e.rates.items()
-                }
-            ),
+            MappingProxyType({key: _rate(key, r) for key, r in e.rates.items()}),
             None if e.tile is None else MappingProxyType(e.tile.model_dump()),
+            MappingProxyType(dict(e.sparse_2_4)),
         )
         for name, e in spec.compute.items()
     )
@@ -74,6 +71,19 @@ def _machine(spec: HardwareSpec) -> Machine:
         provenance=tuple(_sources(spec)),
         vendor=spec.vendor,
         released=spec.released or "",
+    )
+
+
+def _rate(key: str, spec: RateSpec) -> Rate:
+    dtype, accumulate = split_accumulate(key)
+    return Rate(
+        dtype,
+        spec.peak,
+        spec.achievable,
+        accumulate or spec.accumulate,
+        spec.ops_per_cycle,
+        spec.runs_as,
+        on_request=accumulate is not None,
     )
 
 

@@ -17,6 +17,10 @@ _Seconds = Annotated[float, BeforeValidator(quantity("time"))]
 _Watts = Annotated[float, BeforeValidator(quantity("power"))]
 
 
+#: the key of an engine's speed-up on 2:4 weights
+SPARSE = "sparse_2_4"
+
+
 class RateSpec(Spec):
     """An engine's rate in one number format."""
 
@@ -37,13 +41,19 @@ class TileSpec(Spec):
 
 
 class EngineSpec(Spec):
-    """A kind of arithmetic unit."""
+    """A kind of arithmetic unit.
+
+    ``rates`` by format; ``fp16-acc-fp16`` is fp16 summed in another format than
+    ``fp16`` itself says. ``sparse_2_4`` says by format how much faster than dense
+    the engine is on weights of which 2 in every 4 are zero.
+    """
 
     kind: Literal["matrix", "vector", "special"]
     count: int = Field(ge=1)
     clock: str | None = None
     tile: TileSpec | None = None
     rates: dict[str, RateSpec] = Field(min_length=1)
+    sparse_2_4: dict[str, float] = Field(default_factory=dict)
 
 
 class LevelSpec(Spec):
@@ -132,6 +142,8 @@ def stated_numbers(spec: HardwareSpec) -> Iterator[str]:
             for key in ("peak", "ops_per_cycle", "achievable"):
                 if getattr(rate, key) is not None:
                     yield f"compute.{name}.rates.{dtype}.{key}"
+        for dtype in engine.sparse_2_4:
+            yield f"compute.{name}.{SPARSE}.{dtype}"
     for name, level in spec.memory.items():
         for key in ("capacity", "bandwidth", "achievable"):
             if getattr(level, key) is not None:

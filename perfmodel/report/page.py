@@ -208,7 +208,7 @@ def _ridges(results: Sequence[Data]) -> str:
     """Name the ridges of the roofs in use, which the figure labels only where there is room."""
     devices = roofline.devices_of(results)
     found = [
-        f"{device['name']} {roof['kind']} {roof['dtype']} {at:.3g}"
+        f"{device['name']} {roof['kind']} {roof['format']} {at:.3g}"
         for device in devices
         for roof in roofline.roofs_in_use(device, results)
         if (at := roofline.ridge(roof, device))

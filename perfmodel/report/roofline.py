@@ -64,12 +64,12 @@ def points(data: Data) -> list[Point]:
         if time > 0 and size > 0:
             share = time * row["count"] / total if total else 0.0
             x, y = (row["flops"] / size if row["flops"] else None), (row["flops"] or size) / time
-            top = ceiling(row, data["hardware"])
+            top = ceiling(row, data["hardware"], data["settings"].get("accumulate"))
             placed.append(Point(row, x, y, share, top, above=y > top * (1 + TOLERANCE)))
     return placed
 
 
-def ceiling(row: Data, device: Data) -> float:
+def ceiling(row: Data, device: Data, accumulate: str | None = None) -> float:
     """Return the FLOP/s (B/s for a row without FLOP) that ``row`` cannot exceed.
 
     Engines and memory overlap: multiply-accumulates may use the fastest engine
@@ -78,7 +78,7 @@ def ceiling(row: Data, device: Data) -> float:
     speed = device["levels"][-1]["bandwidth"] or math.inf
     if not row["flops"]:
         return float(speed)
-    roofs = serving(device["roofs"], row["dtype"])
+    roofs = serving(device["roofs"], row["dtype"], accumulate)
     top = max((r["peak"] for r in roofs), default=math.inf)
     vector = max((r["peak"] for r in roofs if r["kind"] == "vector"), default=math.inf)
     special = max((r["peak"] for r in device["roofs"] if r["kind"] == "special"), default=0.0)
@@ -95,13 +95,15 @@ def _format(dtype: str) -> tuple[int, bool]:
     return bits, dtype.startswith(("int", "bool"))
 
 
-def serving(roofs: Sequence[Data], dtype: str) -> list[Data]:
+def serving(roofs: Sequence[Data], dtype: str, accumulate: str | None = None) -> list[Data]:
     """Return the matrix and vector roofs that work in ``dtype`` runs under.
 
     A kind of engine without the format serves it in its nearest wider one; the
-    matrix engine does not where the vector engine has a nearer one.
+    matrix engine does not where the vector engine has a nearer one. Roofs of
+    other accumulators count where ``accumulate`` names them.
     """
     want = _format(dtype)
+    roofs = [r for r in roofs if not r["on_request"] or accumulate == r["accumulate"]]
 
     def rank(roof: Data) -> tuple[float, bool]:
         have = _format(roof["dtype"])
@@ -133,9 +135,13 @@ def devices_of(results: Sequence[Data]) -> list[Data]:
 def roofs_in_use(device: Data, results: Sequence[Data]) -> list[Data]:
     """Return the roofs of the formats in which the analyses run on ``device``."""
     mine = [data for data in results if data["hardware"] == device]
-    dtypes = {row["dtype"] for data in mine for row in data["operators"] if row["flops"]}
-    dtypes |= {data["settings"]["dtype"] for data in mine}
-    used = [roof for dtype in dtypes for roof in serving(device["roofs"], dtype)]
+    used: list[Data] = []
+    for data in mine:
+        sums = data["settings"].get("accumulate")
+        dtypes = {row["dtype"] for row in data["operators"] if row["flops"]}
+        dtypes.add(data["settings"]["dtype"].removesuffix(f"-acc-{sums}"))
+        for dtype in dtypes:
+            used += serving(device["roofs"], dtype, sums)
     return [roof for roof in device["roofs"] if roof in used]
 
 
@@ -251,7 +257,7 @@ def _roofs(device: Data, used: list[Data], xs: Decades, colour: str) -> Iterator
         key = (roof["engine"], roof["peak"], roof["achievable"], roof["runs_as"], roof in used)
         alike.setdefault((*key, _format(roof["dtype"])[1]), []).append(roof)
     for roofs in alike.values():
-        roof, formats = roofs[0], ", ".join(r["dtype"] for r in roofs)
+        roof, formats = roofs[0], ", ".join(r["format"] for r in roofs)
         formats += f" as {roof['runs_as']}" if roof["runs_as"] else ""
         unit = "OP/s" if _format(roof["dtype"])[1] else "FLOP/s"
         for kind, dash, peak in _kinds(roof, "peak"):
