@@ -28,9 +28,8 @@ def _time(inline: str, machine: Machine, **sizes: Dim) -> Dim:
     return estimate(node.op.algorithms(node.tensors)[0].work, machine).time
 
 
-@pytest.mark.parametrize("machine", MACHINES.values(), ids=lambda m: m.name)
 @pytest.mark.parametrize("name", registry())
-def test_more_work_never_takes_less_time(name: str, machine: Machine) -> None:
+def test_more_work_never_takes_less_time(name: str) -> None:
     op = registry()[name]
     sizes = parse_inline(op.example).dims("inference")
     for key, value in sizes.items():
@@ -39,10 +38,13 @@ def test_more_work_never_takes_less_time(name: str, machine: Machine) -> None:
         steps = np.array([float(value) * 2**i for i in range(5)])
         tied = {k: steps for k, v in op.sizes.items() if v == key}
         try:
-            times = np.broadcast_to(_time(op.example, machine, **{key: steps, **tied}), (5,))
+            (node,) = parse_inline(op.example).bind({key: steps, **tied}).nodes
         except InputError:
             continue  # the other sizes do not allow it: kv_heads above q_heads
-        assert np.all(np.diff(times) >= 0), key
+        work = node.op.algorithms(node.tensors)[0].work
+        for machine in MACHINES.values():
+            times = np.broadcast_to(estimate(work, machine).time, (5,))
+            assert np.all(np.diff(times) >= 0), (key, machine.name)
 
 
 def test_time_does_not_decrease_over_a_thousand_sizes() -> None:
@@ -91,7 +93,7 @@ def test_a_better_device_never_takes_more_time(name: str, what: str) -> None:
 
 
 @pytest.mark.parametrize("name", builtin_names("workloads"))
-@pytest.mark.parametrize("machine", list(MACHINES.values())[::4], ids=lambda m: m.name)
+@pytest.mark.parametrize("machine", list(MACHINES.values())[::14], ids=lambda m: m.name)
 def test_parts_add_up_and_the_ideal_is_never_beaten(name: str, machine: Machine) -> None:
     for phase in perfmodel.load_workload(name).phases:
         result = perfmodel.analyze(name, machine, phase=phase)
