@@ -9,6 +9,7 @@ import pytest
 from oracle import Array, bind
 
 from perfmodel.core import LAYOUTS, Bound, Operator, Tensor, parse_precision
+from perfmodel.core.formats import FORMATS
 from perfmodel.kernels.naive import naive_kernel
 from perfmodel.ops import registry
 from perfmodel.readers.inline import complete_sizes
@@ -47,13 +48,19 @@ def _as_input(tensor: Tensor, random: np.random.Generator) -> Array:
     return values.reshape(tensor.shape)
 
 
+def _as_weight(tensor: Tensor, random: np.random.Generator) -> Array:
+    if FORMATS[tensor.dtype].integer:
+        return random.integers(0, 4, size=tensor.shape)
+    return random.normal(size=tensor.shape) ** 2
+
+
 @pytest.mark.parametrize("name", IN_LAYOUTS)
 def test_both_layouts_give_the_same_values(name: str) -> None:
     random = np.random.default_rng(0)
     for sizes in registry()[name].small:
         (op, tensors), (turned, _) = (_bound(name, sizes, layout=layout) for layout in LAYOUTS)
         inputs = [_as_input(t, random) for t in tensors.inputs]
-        weights = {t.name: random.normal(size=t.shape) ** 2 for t in tensors.weights}
+        weights = {t.name: _as_weight(t, random) for t in tensors.weights}
         made: list[Any] = []
         for each, given in ((op, inputs), (turned, [np.moveaxis(x, 1, -1) for x in inputs])):
             attributes = {f.name: getattr(each, f.name) for f in dataclasses.fields(each)}

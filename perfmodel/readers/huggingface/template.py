@@ -10,7 +10,7 @@ from perfmodel.catalog import load_document, resolve
 from perfmodel.readers.huggingface.layers import Nodes
 from perfmodel.readers.structure import inputs_of
 
-_SECTIONS = ("phases", "dims", "inputs", "blocks", "nodes", "outputs")
+_SECTIONS = ("phases", "dims", "inputs", "blocks", "nodes", "outputs", "loss", "loss_axis")
 
 Sections = dict[str, Any]
 

@@ -1,0 +1,22 @@
+"""NumPy references of stored tensors, and of what is not known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def _parameter(inputs: Any, weights: Any) -> Any:
+    return weights["weight"]
+
+
+def _repeated(inputs: Any, weights: Any) -> Any:
+    return np.resize(np.concatenate([x.ravel() for x in inputs]), (2, 4))
+
+
+CASES = {
+    "parameter": [({"shape": (2, 3)}, [], {"weight": (2, 3)}, _parameter)],
+    "opaque": [({"ranks": (2,), "places": (2, 4)}, [(3,), (2, 1)], {}, _repeated)],
+}
+APART: set[str] = set()
