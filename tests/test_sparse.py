@@ -17,7 +17,12 @@ from perfmodel.machine import ComputeEngine, Machine
 from perfmodel.model import estimate
 
 #: devices whose matrix engine skips the zeros of 2:4 weights
-KNOW = ("a100-80gb-sxm", "h100-sxm", "h200-sxm", "l4", "mi300x")
+KNOW = (
+    "a10", "a30", "a40", "a100-40gb-pcie", "a100-40gb-sxm", "a100-80gb-pcie", "a100-80gb-sxm",
+    "b200-sxm", "b300-sxm", "gb200", "gb300", "gh200", "h100-pcie", "h100-sxm", "h200-sxm",
+    "jetson-orin", "l4", "l40s", "mi300x", "mi325x", "rtx-3090", "rtx-4090", "rtx-5090",
+    "rtx-pro-6000-server",
+)  # fmt: skip
 CONV = "sparse_conv2d:n=32,c=256,h=28,w=28,k=256,r=3,s=3,pad=1"
 
 
