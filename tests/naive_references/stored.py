@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 
-def _parameter(inputs: Any, weights: Any) -> Any:
+def _parameter(weights: Any) -> Any:
     return weights["weight"]
 
 
-def _repeated(inputs: Any, weights: Any) -> Any:
+def _repeated(*given: Any) -> Any:
+    *inputs, _ = given
     return np.resize(np.concatenate([x.ravel() for x in inputs]), (2, 4))
 
 
