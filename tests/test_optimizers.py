@@ -153,6 +153,21 @@ def test_no_more_rows_step_than_there_are(tmp_path: Path) -> None:
     assert stepped(result)["table.sgd"]["bytes_written"] == 4 * 4000
 
 
+@pytest.mark.parametrize(("batch", "rows"), [(300, 600), (700, 1000)])
+def test_lookups_of_a_shared_table_step_its_rows_together(
+    batch: int, rows: int, tmp_path: Path
+) -> None:
+    shared = "sparse: true, share: {table: words}}"
+    text = NET.replace("sparse: true}", shared).replace(
+        "  fc:",
+        f"  more: {{op: embedding, inputs: ids, rows: 1000, width: 4, {shared}\n"
+        "  sum: {op: add, inputs: [table, more]}\n  fc:",
+    )
+    result = step(tmp_path, text, optimizer="sgd", batch=batch)
+    assert [n for n in stepped(result) if not n.startswith("fc")] == ["table.sgd"]
+    assert stepped(result)["table.sgd"]["bytes_written"] == 4 * 4 * rows
+
+
 def test_a_table_tied_to_a_layer_has_a_dense_gradient(tmp_path: Path) -> None:
     text = NET.replace("sparse: true}", "sparse: true, share: {table: words}}").replace(
         "units: 2}", "units: 1000, bias: false, share: {weight: words}}"
