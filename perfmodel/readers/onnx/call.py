@@ -34,6 +34,7 @@ class Call:
     outputs: list[str]
     attributes: Mapping[str, Any]
     constants: dict[str, Any] = field(default_factory=dict)
+    scope: Mapping[str, Value] = field(default_factory=dict)
 
     @property
     def net(self) -> Network:
@@ -58,6 +59,22 @@ class Call:
         if name not in self.constants:
             self.constants[name] = self.importer.attribute(self.attributes[name])
         return self.constants[name]
+
+    def wants(self, i: int) -> bool:
+        """Tell whether anything reads output ``i``."""
+        return i < len(self.outputs) and bool(self.outputs[i])
+
+    def readers(self, i: int = 0) -> Sequence[str]:
+        """Return the operators that read output ``i``; '' for the graph's own output."""
+        return self.importer.readers.get(self.outputs[i], ()) if self.wants(i) else ()
+
+    def subgraph(self, graph: Any, inputs: Sequence[Value] = (), place: str = "") -> list[Value]:
+        """Import a graph that the node carries, fed with ``inputs``; returns its outputs.
+
+        It sees the tensors around the node; ``place`` tells its stored tensors from
+        those of another graph of the node.
+        """
+        return self.importer.subgraph(graph, self.scope, inputs, f"{self.name}.{place}")
 
     def known(self, i: int, what: str) -> list[Any]:
         """Return the values of input ``i``, which the node's shapes depend on."""

@@ -38,6 +38,7 @@ class Network:
     _names: set[str] = field(default_factory=set)
     _parameters: dict[Any, Tensor] = field(default_factory=dict)
     _uses: dict[str, list[tuple[str, Dim]]] = field(default_factory=dict)
+    _filled: list[Value] = field(default_factory=list)
 
     def note(self, text: str) -> None:
         """Remember an assumption; equal ones are counted."""
@@ -109,6 +110,7 @@ class Network:
         """Return the graph's tensor of ``value``, putting its maker in if need be."""
         if value.tensor is None:
             value.tensor = value.make() if value.make is not None else self.parameter(value)
+            self._filled.append(value)
         return value.tensor
 
     @contextmanager
@@ -136,10 +138,15 @@ class Network:
         self.nodes, self._parameters = [], dict(self._parameters)
         self._uses = {k: list(v) for k, v in self._uses.items()}
         self.notes, self._names = dict(self.notes), set(self._names)
+        filled = len(self._filled)
         try:
             yield self.nodes
         finally:
             self.nodes, self._parameters, self._uses, self.notes, self._names = before
+            # Their makers are gone with the list.
+            for value in self._filled[filled:]:
+                value.tensor = None
+            del self._filled[filled:]
 
     def shared(self) -> dict[str, str]:
         """Return which weights are one stored tensor: those of one name and size."""
