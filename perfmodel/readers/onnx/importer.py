@@ -19,6 +19,7 @@ from perfmodel.readers.onnx.fold import fold
 from perfmodel.readers.onnx.formats import FORMAT_OF
 from perfmodel.readers.onnx.handlers import handler_of
 from perfmodel.readers.onnx.inputs import declared_shape
+from perfmodel.readers.onnx.integers import keep_codes
 from perfmodel.readers.onnx.model import (
     MAX_ELEMENTS,
     Model,
@@ -187,6 +188,7 @@ class Importer:
                 stored = next((v.stored for v in call.inputs if v and v.stored), None)
                 for value, name in zip(folded, call.outputs, strict=False):
                     value.name, value.stored = name, stored
+                    keep_codes(call, value)
                 return folded
         function = self.model.functions.get((call.domain, call.op))
         handler = handler_of(call.domain, call.op)
@@ -202,6 +204,7 @@ class Importer:
                 if value.tensor is not None or value.make is not None:
                     value.tensor, value.make = None, None
                     value.name, value.stored = name, root or self.place + name
+                    keep_codes(call, value)
             return made
         made = _as_list(handler(call))
         if self.place and call.op == "Constant":

@@ -96,7 +96,8 @@ class Network:
         """
         key = (value.stored or value.name, tuple(map(str, value.shape)), value.dtype)
         if key not in self._parameters:
-            learned = value.stored is not None and value.is_float and not same(value.elements, 1)
+            real = value.is_float or value.whole is not None
+            learned = value.stored is not None and real and not same(value.elements, 1)
             dtype = self.format(value.dtype, "weight")
             shown = "" if dtype == self.precision.weight else dtype
             op = make_operator("parameter", shape=value.shape, trained=learned, format=shown)
@@ -109,9 +110,28 @@ class Network:
     def tensor(self, value: Value) -> Tensor:
         """Return the graph's tensor of ``value``, putting its maker in if need be."""
         if value.tensor is None:
-            value.tensor = value.make() if value.make is not None else self.parameter(value)
+            if value.make is not None:
+                value.tensor = value.make()
+            elif value.whole is not None:
+                value.tensor = self.dequantized(value)
+            else:
+                value.tensor = self.parameter(value)
             self._filled.append(value)
         return value.tensor
+
+    def dequantized(self, value: Value) -> Tensor:
+        """Return the real numbers of codes that are stored, put in by a node of its own."""
+        op = make_operator("dequantize", zero_point=False)
+        return self.add(f"{value.name}.dequantized", op, [self.parameter(value)])[0]
+
+    @contextmanager
+    def counting(self, count: Dim) -> Any:
+        """Add nodes that are executed ``count`` times, whatever surrounds them."""
+        before, self.count = self.count, count
+        try:
+            yield
+        finally:
+            self.count = before
 
     @contextmanager
     def once(self) -> Any:
