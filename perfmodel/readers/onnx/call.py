@@ -10,6 +10,7 @@ from perfmodel.core import Dim, Operator, Precision, Tensor
 from perfmodel.core.dims import same
 from perfmodel.errors import InputError
 from perfmodel.ops import make_operator
+from perfmodel.readers.onnx import integers
 from perfmodel.readers.tracing.network import Network, role_of
 from perfmodel.readers.tracing.values import Data, Value, data_of
 
@@ -34,6 +35,7 @@ class Call:
     outputs: list[str]
     attributes: Mapping[str, Any]
     constants: dict[str, Any] = field(default_factory=dict)
+    scope: Mapping[str, Value] = field(default_factory=dict)
 
     @property
     def net(self) -> Network:
@@ -58,6 +60,22 @@ class Call:
         if name not in self.constants:
             self.constants[name] = self.importer.attribute(self.attributes[name])
         return self.constants[name]
+
+    def wants(self, i: int) -> bool:
+        """Tell whether anything reads output ``i``."""
+        return i < len(self.outputs) and bool(self.outputs[i])
+
+    def readers(self, i: int = 0) -> Sequence[str]:
+        """Return the operators that read output ``i``; '' for the graph's own output."""
+        return self.importer.readers.get(self.outputs[i], ()) if self.wants(i) else ()
+
+    def subgraph(self, graph: Any, inputs: Sequence[Value] = (), place: str = "") -> list[Value]:
+        """Import a graph that the node carries, fed with ``inputs``; returns its outputs.
+
+        It sees the tensors around the node; ``place`` tells its stored tensors from
+        those of another graph of the node.
+        """
+        return self.importer.subgraph(graph, self.scope, inputs, f"{self.name}.{place}")
 
     def known(self, i: int, what: str) -> list[Any]:
         """Return the values of input ``i``, which the node's shapes depend on."""
@@ -85,12 +103,14 @@ class Call:
         so that what is shared counts once, and gives the weights their format.
         """
         made = make_operator(op, **attributes) if isinstance(op, str) else op
-        tensors = [self.net.tensor(v) for v in inputs]
         weights = {k: v for k, v in (stored or {}).items() if v is not None}
+        codes = integers.codes_of(self, made.name, inputs, weights)
+        tensors = [self.net.tensor(v) for v in codes or inputs]
         if precision is None and weights:
             precision = self._precision(next(iter(weights.values())), tensors)
         outputs = self.net.add(self.name + suffix, made, tensors, precision, weights)
-        return tuple(Value(t.name, t.dtype, t.shape, tensor=t) for t in outputs)
+        values = tuple(Value(t.name, t.dtype, t.shape, tensor=t) for t in outputs)
+        return tuple(integers.real(self, v, inputs[0].dtype) for v in values) if codes else values
 
     def _precision(self, weight: Value, inputs: Sequence[Tensor]) -> Precision | None:
         """Return the formats of a node with weights of its own, None where the network's fit."""
@@ -121,11 +141,13 @@ class Call:
     def view(self, value: Value, shape: Sequence[Dim]) -> Value:
         """Return ``value`` under another shape, which costs nothing."""
         target = tuple(shape)
-        if value.tensor is None and value.make is None:
+        if value.tensor is None and (value.make is None or value.is_constant):
             data = None
             if value.data is not None and all(isinstance(d, int) for d in target):
                 data = value.data.reshape([int(d) for d in target])
             return replace(value, shape=target, data=data)
+        if value.whole is not None and value.tensor is None:
+            return integers.real(self, self.view(value.whole, target), value.dtype)
         if len(target) == value.rank and all(map(same, target, value.shape)):
             return value
         if not target:

@@ -19,6 +19,7 @@ from perfmodel.readers.onnx.fold import fold
 from perfmodel.readers.onnx.formats import FORMAT_OF
 from perfmodel.readers.onnx.handlers import handler_of
 from perfmodel.readers.onnx.inputs import declared_shape
+from perfmodel.readers.onnx.integers import keep_codes
 from perfmodel.readers.onnx.model import (
     MAX_ELEMENTS,
     Model,
@@ -26,7 +27,7 @@ from perfmodel.readers.onnx.model import (
     tensor_format,
     tensor_shape,
 )
-from perfmodel.readers.onnx.order import called, in_order, with_attributes
+from perfmodel.readers.onnx.order import called, in_order, reads_of, with_attributes
 from perfmodel.readers.tracing.network import Network
 from perfmodel.readers.tracing.values import Value, data_of
 
@@ -61,6 +62,10 @@ class Importer:
     sizes: Mapping[str, Dim] = field(default_factory=dict)
     batch: tuple[int, Dim] | None = None
     depth: int = 0
+    #: what tells the stored tensors of a graph inside a node from others of that name
+    place: str = ""
+    #: operators that read each tensor of the graph under way
+    readers: dict[str, list[str]] = field(default_factory=dict)
 
     def for_batch(self, shape: list[Dim], elements: Dim) -> list[Dim]:
         """Return a fixed shape with the file's batch replaced by the wanted one, if that fits."""
@@ -88,13 +93,27 @@ class Importer:
                 value.name, value.dtype, tuple(int(d) for d in sparse.dims), stored=value.name
             )
         shapes = {info.name: info for info in (*proto.value_info, *proto.output)}
+        outside, self.readers = self.readers, _readers(proto)
         self.depth += 1
         try:
             for node in in_order(proto.node, scope, [o.name for o in proto.output]):
                 self.node(node, scope, shapes)
         finally:
             self.depth -= 1
+            self.readers = outside
         return [self._output(o.name, scope) for o in proto.output]
+
+    def subgraph(
+        self, proto: Any, outer: Mapping[str, Value], inputs: Sequence[Value], place: str
+    ) -> list[Value]:
+        """Import a graph that a node carries; its own names hide those of ``outer``."""
+        scope = dict(outer)
+        scope.update(zip((i.name for i in proto.input), inputs, strict=False))
+        before, self.place = self.place, f"{self.place}{place}/"
+        try:
+            return self.graph(proto, scope)
+        finally:
+            self.place = before
 
     def _output(self, name: str, scope: Scope) -> Value:
         if name not in scope:
@@ -105,7 +124,9 @@ class Importer:
         """Return an initializer or constant."""
         shape = tensor_shape(tensor)
         data = tensor_data(self.model, tensor)
-        return Value(tensor.name, tensor_format(tensor), shape, data, stored=tensor.name)
+        return Value(
+            tensor.name, tensor_format(tensor), shape, data, stored=self.place + tensor.name
+        )
 
     def node(self, node: Any, scope: Scope, shapes: Mapping[str, Any]) -> None:
         """Import one node and put its outputs into ``scope``."""
@@ -124,6 +145,7 @@ class Importer:
             inputs,
             list(node.output),
             {a.name: a for a in node.attribute},
+            scope=scope,
         )
         try:
             made = self._made(call, node, scope, shapes)
@@ -166,6 +188,7 @@ class Importer:
                 stored = next((v.stored for v in call.inputs if v and v.stored), None)
                 for value, name in zip(folded, call.outputs, strict=False):
                     value.name, value.stored = name, stored
+                    keep_codes(call, value)
                 return folded
         function = self.model.functions.get((call.domain, call.op))
         handler = handler_of(call.domain, call.op)
@@ -173,8 +196,6 @@ class Importer:
             return self._function(function, call)
         if handler is None:
             return self._without_handler(call, scope, shapes)
-        if call.op in _CONTROL:
-            call.constants["__scope__"] = scope
         if self._offline(call):
             with self.net.aside():
                 made = _as_list(handler(call))
@@ -182,9 +203,14 @@ class Importer:
             for value, name in zip(made, call.outputs, strict=False):
                 if value.tensor is not None or value.make is not None:
                     value.tensor, value.make = None, None
-                    value.name, value.stored = name, root or name
+                    value.name, value.stored = name, root or self.place + name
+                    keep_codes(call, value)
             return made
-        return _as_list(handler(call))
+        made = _as_list(handler(call))
+        if self.place and call.op == "Constant":
+            for value in made:
+                value.stored = self.place + call.outputs[0]
+        return made
 
     def _offline(self, call: Call) -> bool:
         """Tell whether a runtime computes the node once, when it loads the model."""
@@ -209,12 +235,15 @@ class Importer:
         given = dict(call.attributes)
         defaults = {a.name: a for a in function.attribute_proto}
         self.depth += 1
+        before, self.place = self.place, f"{call.domain}.{call.op}/"
+        outside, self.readers = self.readers, _readers(function)
         try:
             for node in in_order(function.node, inner, list(function.output)):
                 bound = with_attributes(node, {**defaults, **given})
                 self.node(bound, inner, {})
         finally:
             self.depth -= 1
+            self.place, self.readers = before, outside
         return [self._output(name, inner) for name in function.output]
 
     def _without_handler(
@@ -257,6 +286,16 @@ class Importer:
         if kind == 11:
             return self.stored(proto.sparse_tensor.values)
         return list(proto.graphs) if kind == 10 else None
+
+
+def _readers(proto: Any) -> dict[str, list[str]]:
+    readers: dict[str, list[str]] = {}
+    for node in proto.node:
+        for name in reads_of(node):
+            readers.setdefault(name, []).append(node.op_type)
+    for output in proto.output:
+        readers.setdefault(getattr(output, "name", output), []).append("")
+    return readers
 
 
 def _exactly(a: Dim, b: Dim) -> bool:

@@ -48,7 +48,7 @@ def in_order(nodes: Sequence[Any], scope: Mapping[str, Value], wanted: Sequence[
     for name in wanted:
         if name not in makers:
             continue
-        stack = [(makers[name], iter(_reads(nodes[makers[name]])))]
+        stack = [(makers[name], iter(reads_of(nodes[makers[name]])))]
         if state[makers[name]]:
             continue
         state[makers[name]] = 1
@@ -65,7 +65,7 @@ def in_order(nodes: Sequence[Any], scope: Mapping[str, Value], wanted: Sequence[
                     )
                 if not state[maker]:
                     state[maker] = 1
-                    stack.append((maker, iter(_reads(nodes[maker]))))
+                    stack.append((maker, iter(reads_of(nodes[maker]))))
                     break
             else:
                 state[i] = 2
@@ -80,11 +80,11 @@ def in_order(nodes: Sequence[Any], scope: Mapping[str, Value], wanted: Sequence[
 def _ready(nodes: Sequence[Any], order: Sequence[int], makers: Mapping[str, int]) -> Any:
     seen: set[int] = set()
     for i in order:
-        yield all(makers[n] in seen for n in _reads(nodes[i]) if n in makers)
+        yield all(makers[n] in seen for n in reads_of(nodes[i]) if n in makers)
         seen.add(i)
 
 
-def _reads(node: Any) -> list[str]:
+def reads_of(node: Any) -> list[str]:
     """Return the tensors that a node reads, those that its subgraphs take from outside too."""
     reads = [name for name in node.input if name]
     for attribute in node.attribute:
@@ -92,5 +92,5 @@ def _reads(node: Any) -> list[str]:
             for graph in (attribute.g, *attribute.graphs):
                 own = {n for inner in graph.node for n in inner.output}
                 own |= {i.name for i in graph.input} | {t.name for t in graph.initializer}
-                reads += [n for inner in graph.node for n in _reads(inner) if n not in own]
+                reads += [n for inner in graph.node for n in reads_of(inner) if n not in own]
     return reads

@@ -38,6 +38,7 @@ class Network:
     _names: set[str] = field(default_factory=set)
     _parameters: dict[Any, Tensor] = field(default_factory=dict)
     _uses: dict[str, list[tuple[str, Dim]]] = field(default_factory=dict)
+    _filled: list[Value] = field(default_factory=list)
 
     def note(self, text: str) -> None:
         """Remember an assumption; equal ones are counted."""
@@ -95,7 +96,8 @@ class Network:
         """
         key = (value.stored or value.name, tuple(map(str, value.shape)), value.dtype)
         if key not in self._parameters:
-            learned = value.stored is not None and value.is_float and not same(value.elements, 1)
+            real = value.is_float or value.whole is not None
+            learned = value.stored is not None and real and not same(value.elements, 1)
             dtype = self.format(value.dtype, "weight")
             shown = "" if dtype == self.precision.weight else dtype
             op = make_operator("parameter", shape=value.shape, constant=not learned, format=shown)
@@ -108,8 +110,28 @@ class Network:
     def tensor(self, value: Value) -> Tensor:
         """Return the graph's tensor of ``value``, putting its maker in if need be."""
         if value.tensor is None:
-            value.tensor = value.make() if value.make is not None else self.parameter(value)
+            if value.make is not None:
+                value.tensor = value.make()
+            elif value.whole is not None:
+                value.tensor = self.dequantized(value)
+            else:
+                value.tensor = self.parameter(value)
+            self._filled.append(value)
         return value.tensor
+
+    def dequantized(self, value: Value) -> Tensor:
+        """Return the real numbers of codes that are stored, put in by a node of its own."""
+        op = make_operator("dequantize", zero_point=False)
+        return self.add(f"{value.name}.dequantized", op, [self.parameter(value)])[0]
+
+    @contextmanager
+    def counting(self, count: Dim) -> Any:
+        """Add nodes that are executed ``count`` times, whatever surrounds them."""
+        before, self.count = self.count, count
+        try:
+            yield
+        finally:
+            self.count = before
 
     @contextmanager
     def once(self) -> Any:
@@ -136,10 +158,15 @@ class Network:
         self.nodes, self._parameters = [], dict(self._parameters)
         self._uses = {k: list(v) for k, v in self._uses.items()}
         self.notes, self._names = dict(self.notes), set(self._names)
+        filled = len(self._filled)
         try:
             yield self.nodes
         finally:
             self.nodes, self._parameters, self._uses, self.notes, self._names = before
+            # Their makers are gone with the list.
+            for value in self._filled[filled:]:
+                value.tensor = None
+            del self._filled[filled:]
 
     def shared(self) -> dict[str, str]:
         """Return which weights are one stored tensor: those of one name and size."""
