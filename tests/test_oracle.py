@@ -47,6 +47,7 @@ BEYOND_INLINE: list[tuple[str, Mapping[str, Any], list[tuple[int, ...]]]] = [
     ("batch_norm", {}, [(2, 3, 4, 1, 2)]),
     ("lstm", {"hidden": 3, "biases": 2}, [(2, 3, 5)]),
     ("lstm", {"hidden": 2, "layers": 2, "directions": 2, "biases": 2}, [(1, 2, 3)]),
+    *((name, {"hidden": 3, "biases": 0}, [(2, 3, 2)]) for name in ("rnn", "gru", "lstm")),
     ("slice", {"length": 2, "axis": 1, "start": 1}, [(2, 4, 3)]),
     ("transpose", {"axes": (2, 0, 1)}, [(2, 3, 5)]),
     ("transpose", {"axes": (0, -1, 1)}, [(2, 3, 5)]),

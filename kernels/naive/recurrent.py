@@ -132,7 +132,8 @@ def _gru_step(weights: Weights) -> Step:
     ) -> tuple[list[Values], Any]:
         bias, (h,) = weights["bias"][layer, d], state
         H = len(h)
-        of_input = [value + bias[0][row] for row, value in enumerate(of_input)]
+        for vector in bias[:1]:
+            of_input = [value + vector[row] for row, value in enumerate(of_input)]
         for vector in bias[1:]:
             of_hidden = [value + vector[row] for row, value in enumerate(of_hidden)]
         r = [_sigmoid(of_input[j] + of_hidden[j]) for j in range(H)]

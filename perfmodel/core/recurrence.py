@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from perfmodel.core.blocking import gemm_extra_traffic, missed
-from perfmodel.core.dims import Dim, largest
+from perfmodel.core.dims import Dim, largest, maximum, minimum
 from perfmodel.core.formats import Precision
 from perfmodel.core.gradient import Gradient, gradient_of
 from perfmodel.core.operator import REQUIRED, Bound, Inferred, Operator, size
@@ -65,7 +65,7 @@ class Recurrent(Operator):
     hidden: Dim = size(doc="units a layer and direction, H")
     layers: Dim = size(1, doc="layers stacked, L")
     directions: Dim = size(1, doc="1, or 2 for a bidirectional network")
-    biases: Dim = size(1, doc="bias vectors a gate: 1, or 2 as cuDNN keeps them")
+    biases: Dim = size(1, doc="bias vectors a gate: 0, 1, or 2 as cuDNN keeps them", least=0)
 
     @abstractmethod
     def unit_ops(self) -> tuple[Dim, Dim]:
@@ -201,7 +201,8 @@ class _Chain:
     def backward(self, saved: Sequence[Tensor]) -> Work:
         op, t, builder = self.op, self.t, WorkBuilder()
         macs = 2 * (self.cells * self.serial + self.hoisted)
-        sums = self.gates + (op.biases - 1) * op.own_second_bias * self.h
+        biased = minimum(op.biases, 1)
+        sums = biased * self.gates + maximum(op.biases - 1, 0) * op.own_second_bias * self.h
         vector, special = op.unit_gradient_ops()
         builder.count("matrix", self.dtype, 2 * macs)
         builder.count(
@@ -216,7 +217,8 @@ class _Chain:
         builder.write(gradient_of(t.x), *(gradient_of(w) for w in t.weights))
         gates = self.values(op.gate_gradients * self.h)
         # Read by the step's own GEMM, and by those for x, W and U and the sum for the bias.
-        builder.access("gates.grad", "write", gates).access("gates.grad", "read", 5 * gates)
+        builder.access("gates.grad", "write", gates)
+        builder.access("gates.grad", "read", (4 + biased) * gates)
         _pass_on(builder, "layer_output.grad", self.between_layers())
         _pass_on(builder, "hidden_state.grad", self.values(self.out))
         if op.has_cell_state:
@@ -231,8 +233,8 @@ class _Chain:
                 again = again + count * self._gemm(self.gates, width, self.samples, capacity)
             return again + self.chains * self._gemm(self.gates, self.out, self.samples, capacity)
 
-        chain, after = (3, 5) if self.projects else (2, 4)
-        launches = self.chains * (chain * self.steps + after)
+        chain, after = (3, 4) if self.projects else (2, 3)
+        launches = self.chains * (chain * self.steps + after + biased)
         return builder.build(macs=macs, launches=launches, extra_traffic=extra)
 
     def _inputs(self) -> tuple[tuple[Dim, Dim], ...]:

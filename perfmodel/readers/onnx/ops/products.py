@@ -37,9 +37,7 @@ def shown(value: Value) -> str:
     return f"{shorten(value.name)}[{', '.join(map(str, value.shape))}]"
 
 
-def contract(
-    call: Call, equation: str, operands: Sequence[Value], suffix: str = ""
-) -> Value:
+def contract(call: Call, equation: str, operands: Sequence[Value], suffix: str = "") -> Value:
     """Put an Einstein summation into the graph, with indices of one place left out.
 
     An operand's axis of one place broadcasts against the same index elsewhere; as
@@ -49,7 +47,9 @@ def contract(
     extent: dict[str, Dim] = {}
     for term, x in zip(left.split(","), operands, strict=True):
         if len(term) != x.rank:
-            raise InputError(f"{call.op}: {shown(x)} has {x.rank} axes, {term or 'scalar'} none such")
+            raise InputError(
+                f"{call.op}: {shown(x)} has {x.rank} axes, {term or 'scalar'} none such"
+            )
         for index, size in zip(term, x.shape, strict=True):
             if same(size, 1):
                 extent.setdefault(index, 1)
@@ -111,9 +111,7 @@ def multiply(
     if b.is_constant and b.rank == 2 and a.rank >= 2 and not a.is_constant and not transposed[0]:
         return linear(call, a, b, 0 if transposed[1] else 1, bias, suffix)
     plain = not any(transposed) and a.rank >= 2 and b.rank >= 2
-    fit = b.rank == 2 or (
-        a.rank == b.rank and all(map(same, a.shape[:-2], b.shape[:-2]))
-    )
+    fit = b.rank == 2 or (a.rank == b.rank and all(map(same, a.shape[:-2], b.shape[:-2])))
     if plain and fit:
         if not same(a.shape[-1], b.shape[-2]):
             raise InputError(f"{call.op}: columns of {shown(a)} do not fit rows of {shown(b)}")
@@ -161,7 +159,7 @@ def fused_matmul(call: Call) -> Made:
 def _batch_last(x: Value, swapped: int, moved: int, ends: str) -> str:
     """Return the indices of an operand whose batch stands behind its first matrix axis."""
     batch = "abcdefghij"[: x.rank - 2]
-    first, last = ends[::-1] if swapped else ends
+    first, last = reversed(ends) if swapped else tuple(ends)
     return first + batch + last if moved else batch + first + last
 
 
@@ -240,4 +238,3 @@ def plain_equation(equation: str, operands: Sequence[Value]) -> str:
     if set(output) - set("".join(spelled)) or not all(c.isalpha() for c in "".join(spelled)):
         raise InputError(f"Einsum: {shorten(equation)} is no equation such as ij,jk->ik")
     return f"{','.join(spelled)}->{output}"
-

@@ -100,7 +100,7 @@ def matmul_integer(call: Call) -> Made:
 
 
 def _sums(call: Call, made: Made) -> Value:
-    y = made if isinstance(made, Value) else list(made or [])[0]
+    y = made if isinstance(made, Value) else next(iter(made or []))
     (out,) = call.emit("cast", y, to="int32", suffix=".sums")
     return out
 
@@ -113,7 +113,7 @@ def qlinear_conv(call: Call) -> Made:
     if call.attr("channels_last", 0):
         x = call.view(x, (x.shape[0], x.shape[-1], *x.shape[1:-1]))
     made = conv(replace(call, inputs=[x, w, bias]))
-    y = made if isinstance(made, Value) else list(made or [])[0]
+    y = made if isinstance(made, Value) else next(iter(made or []))
     if call.attr("channels_last", 0):
         return call.view(y, (y.shape[0], *y.shape[2:], y.shape[1]))
     return y
@@ -218,7 +218,7 @@ def qlinear_pool(call: Call) -> Made:
         else (everything, "GlobalAveragePool")
     )
     made = pool(replace(call, op=op, inputs=[x]))
-    y = made if isinstance(made, Value) else list(made or [])[0]
+    y = made if isinstance(made, Value) else next(iter(made or []))
     return call.view(y, (y.shape[0], *y.shape[2:], y.shape[1])) if last else y
 
 
