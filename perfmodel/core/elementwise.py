@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import ClassVar, Literal
 
-from perfmodel.core.dims import Dim
+from perfmodel.core.dims import Dim, largest, maximum, same, show_shape
 from perfmodel.core.formats import Precision
 from perfmodel.core.gradient import Gradient, gradient_of
 from perfmodel.core.operator import REQUIRED, Bound, Inferred, Operator
 from perfmodel.core.tensor import Tensor
 from perfmodel.core.work import Work, WorkBuilder
+from perfmodel.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -52,13 +54,27 @@ class Elementwise(Operator):
         return [Gradient("input", (t.x,), saved, builder.build())]
 
 
+def broadcast_shape(name: str, shapes: Sequence[Sequence[Dim]]) -> tuple[Dim, ...]:
+    """Return the shape that tensors broadcast to, as NumPy does it; ``name`` is for the error."""
+    out: list[Dim] = []
+    for dims in zip_longest(*(reversed(s) for s in shapes), fillvalue=1):
+        wide = [d for d in dims if not same(d, 1)]
+        widest = maximum(wide[0], *wide[1:]) if wide else 1
+        for dim in wide:
+            if not same(dim, widest):
+                listed = " and ".join(show_shape(s) for s in shapes)
+                raise InputError(f"{name}: shapes {listed} do not broadcast")
+        out.append(widest)
+    return tuple(reversed(out))
+
+
 def count_each(
-    builder: WorkBuilder, dtype: str, elements: Dim, vector_ops: int, special_ops: int
+    builder: WorkBuilder, dtype: str, elements: Dim, vector_ops: Dim, special_ops: Dim
 ) -> WorkBuilder:
     """Count operations that every one of ``elements`` takes; an engine without any stays out."""
-    if vector_ops:
+    if largest(vector_ops) > 0:
         builder.count("vector", dtype, vector_ops * elements)
-    if special_ops:
+    if largest(special_ops) > 0:
         builder.count("special", dtype, special_ops * elements)
     return builder
 

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 from typing import Any, ClassVar
 
 from perfmodel.core import (
     REQUIRED,
     Bound,
-    Dim,
     Gradient,
     Inferred,
     Operator,
@@ -24,8 +22,8 @@ from perfmodel.core import (
     WorkBuilder,
     gradient_of,
 )
-from perfmodel.core.dims import maximum, same, show_shape, where
-from perfmodel.core.elementwise import Elementwise, count_each, passed_on
+from perfmodel.core.dims import same, where
+from perfmodel.core.elementwise import Elementwise, broadcast_shape, count_each, passed_on
 from perfmodel.errors import InputError
 
 
@@ -120,7 +118,7 @@ class Binary(Elementwise):
     to_only: ClassVar[Pullback]
 
     def infer(self, inputs: Sequence[Tensor], precision: Precision) -> Inferred:
-        return Inferred((inputs[0].like(*_broadcast(self.name, [t.shape for t in inputs])),))
+        return Inferred((inputs[0].like(*broadcast_shape(self.name, [t.shape for t in inputs])),))
 
     def gradients(self, t: Bound) -> list[Gradient]:
         if len(t.inputs) == 1:
@@ -246,15 +244,3 @@ def _pull_back(part: str, operand: Tensor, t: Bound, rule: Pullback) -> Gradient
     if not same(summed, 0):
         builder.count("vector", t.x.dtype, summed)
     return Gradient(part, (operand,), saved, builder.build())
-
-
-def _broadcast(name: str, shapes: Sequence[tuple[Dim, ...]]) -> tuple[Dim, ...]:
-    out: list[Dim] = []
-    for dims in zip_longest(*(reversed(s) for s in shapes), fillvalue=1):
-        widest = maximum(*dims) if len(dims) > 1 else dims[0]
-        for dim in dims:
-            if not (same(dim, widest) or same(dim, 1)):
-                listed = " and ".join(show_shape(s) for s in shapes)
-                raise InputError(f"{name}: shapes {listed} do not broadcast")
-        out.append(widest)
-    return tuple(reversed(out))

@@ -16,7 +16,14 @@ def _repeated(*given: Any) -> Any:
     return np.resize(np.concatenate([x.ravel() for x in inputs]), (2, 4))
 
 
+def _function(a: Any, b: Any, weights: Any) -> Any:
+    return np.tanh(a + b + a)
+
+
 CASES = {
+    "pointwise": [
+        ({"function": "f", "vector": 2, "special": 1, "to": ""}, [(2, 3), (3,)], {}, _function)
+    ],
     "parameter": [({"shape": (2, 3)}, [], {"weight": (2, 3)}, _parameter)],
     "opaque": [({"ranks": (2,), "places": (2, 4)}, [(3,), (2, 1)], {}, _repeated)],
 }
