@@ -9,7 +9,7 @@ from perfmodel.core import Dim
 from perfmodel.core.dims import ceil_div, maximum
 from perfmodel.errors import InputError
 from perfmodel.readers.onnx.call import Call
-from perfmodel.readers.onnx.handlers import Made, handles
+from perfmodel.readers.onnx.handlers import MICROSOFT, Made, handles
 from perfmodel.readers.tracing.values import Value
 
 
@@ -86,3 +86,78 @@ def _unusual(call: Call, x: Value, w: Value, kernel: Sequence[int]) -> list[Dim]
             for i, (size, k) in enumerate(zip(x.shape[2:], kernel, strict=True))
         ),
     ]
+
+
+@handles("FusedConv", domain=MICROSOFT)
+def fused_conv(call: Call) -> Made:
+    """Conv, then an activation, and a residual before it."""
+    made = conv(call)
+    y = made if isinstance(made, Value) else next(iter(made or []))
+    residual = call.optional(3)
+    if residual is not None:
+        (y,) = call.emit("add", y, residual, suffix=".residual")
+    name = str(call.attr("activation", "")).lower()
+    known = {"relu": "relu", "sigmoid": "sigmoid", "tanh": "tanh", "leakyrelu": "leaky_relu",
+             "hardsigmoid": "hard_sigmoid", "hardswish": "hard_swish"}  # fmt: skip
+    if name in known:
+        return call.emit(known[name], y, suffix=f".{name}")
+    if name:
+        return call.emit("pointwise", y, function=name, vector=2, suffix=f".{name}")
+    return y
+
+
+@handles("ConvTranspose")
+def conv_transpose(call: Call) -> Made:
+    """``x[N,C,H,W], w[C,K/g,R,S]``: the gradient of a convolution, as a layer."""
+    x, w, bias = call.input(0), call.input(1), call.optional(2)
+    kernel = tuple(int(k) for k in call.attr("kernel_shape", None) or w.shape[2:])
+    axes = len(kernel)
+    stride = list(call.attr("strides", [1] * axes))
+    dilation = list(call.attr("dilations", [1] * axes))
+    extra: list[Dim] = list(call.attr("output_padding", [0] * axes))
+    groups = call.attr("group", 1)
+    span = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
+    full = [(size - 1) * s + p + e
+            for size, s, p, e in zip(x.shape[2:], stride, span, extra, strict=True)]  # fmt: skip
+    pads: list[Dim] = list(call.attr("pads", [0] * 2 * axes))
+    mode = call.attr("auto_pad", "NOTSET")
+    wanted: Sequence[Dim] | None = call.attr("output_shape")
+    if wanted is None and mode in ("SAME_UPPER", "SAME_LOWER"):
+        wanted = [size * s for size, s in zip(x.shape[2:], stride, strict=True)]
+    if wanted is not None:
+        cut = [a - b for a, b in zip(full, list(wanted)[-axes:], strict=True)]
+        small = [maximum(0, c // 2) for c in cut]
+        large = [maximum(0, c) - s for c, s in zip(cut, small, strict=True)]
+        pads = [*large, *small] if mode == "SAME_LOWER" else [*small, *large]
+        extra = [e + maximum(0, -c) for e, c in zip(extra, cut, strict=True)]
+    if axes not in (1, 2, 3):
+        shape = [f - a - b for f, a, b in zip(full, pads, pads[axes:], strict=False)]
+        return call.opaque((x.shape[0], w.shape[1] * groups, *shape))
+    stored = {"weight": w, "bias": bias} if bias is not None else {"weight": w}
+    return call.emit(
+        f"conv_transpose{axes}d",
+        x,
+        stored={k: v for k, v in stored.items() if v.is_constant},
+        out_channels=w.shape[1] * groups,
+        kernel=plain_or_list(kernel),
+        stride=plain_or_list(stride),
+        padding=plain_or_list(pads),
+        output_padding=plain_or_list(extra),
+        dilation=plain_or_list(dilation),
+        groups=groups,
+        bias=bias is not None,
+    )
+
+
+@handles("DeformConv", treatment="bounded")
+def deform_conv(call: Call) -> Made:
+    """A convolution whose taps move: bytes only."""
+    x, w = call.input(0), call.input(1)
+    return call.opaque(_unusual(call, x, w, tuple(int(k) for k in w.shape[2:])))
+
+
+@handles("CausalConvWithState", treatment="bounded")
+def causal_conv(call: Call) -> Made:
+    """A causal depthwise convolution that carries its last inputs: bytes only."""
+    x, w = call.input(0), call.input(1)
+    return call.opaque(x.shape, (x.shape[0], x.shape[1], w.shape[-1] - 1), formats=[x.dtype] * 2)

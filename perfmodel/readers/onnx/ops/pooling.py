@@ -55,3 +55,45 @@ def everything(call: Call) -> Made:
     x = call.input(0)
     axes = tuple(range(2, x.rank))
     return call.emit(_GLOBAL[call.op], x, axes=axes, keep=True)
+
+
+@handles("LpPool")
+def lp_pool(call: Call) -> Made:
+    """The norm of every window: squares, a sum by window, roots."""
+    x = call.input(0)
+    kernel = tuple(int(k) for k in call.attr("kernel_shape"))
+    found = window(call, x, kernel)
+    if found.pop("dilation") != 1 or len(kernel) > 3:
+        return call.opaque(_pooled(call, x, kernel))
+    (squares,) = call.emit("mul", x, suffix=".squares")
+    (sums,) = call.emit(
+        f"avg_pool{len(kernel)}d",
+        squares,
+        kernel=plain_or_list(kernel),
+        ceil_mode=bool(call.attr("ceil_mode", 0)),
+        **found,
+    )
+    return call.emit("sqrt", sums, suffix=".root")
+
+
+@handles("GlobalLpPool")
+def global_lp_pool(call: Call) -> Made:
+    """The norm of each channel."""
+    x = call.input(0)
+    return call.emit("norm", x, axes=tuple(range(2, x.rank)), keep=True)
+
+
+@handles("MaxUnpool")
+def max_unpool(call: Call) -> Made:
+    """Values put back where a pool found them, zeros between."""
+    x = call.input(0)
+    if call.optional(2) is not None:
+        shape = call.known(2, "the shape of the output")
+    else:
+        kernel, axes = call.attr("kernel_shape"), x.rank - 2
+        stride, pads = call.attr("strides", [1] * axes), call.attr("pads", [0] * 2 * axes)
+        shape = [*x.shape[:2], *(
+            (x.shape[i + 2] - 1) * stride[i] - pads[i] - pads[i + axes] + kernel[i]
+            for i in range(axes)
+        )]  # fmt: skip
+    return call.opaque(shape)
