@@ -70,6 +70,24 @@ class OnnxWorkload(Workload):
 
     def trace(self, sizes: Mapping[str, Any], phase: str, precision: Precision) -> Graph:
         """Return the graph for sizes that are numbers, or Symbols."""
+        net, fed, outputs = self.imported(sizes, precision)
+        made = [net.tensor(v) for v in outputs if v.items is None and not v.is_constant]
+        return Graph(
+            name=self.name,
+            phase=phase,
+            precision=precision,
+            dims={k: v for k, v in self._bound(sizes).items() if v is not None},
+            nodes=tuple(net.nodes),
+            inputs=fed,
+            outputs=tuple(t.name for t in made),
+            shared=net.shared(),
+            notes=tuple(f"{text} ({n} times)" if n > 1 else text for text, n in net.notes.items()),
+        )
+
+    def imported(
+        self, sizes: Mapping[str, Any], precision: Precision
+    ) -> tuple[Network, tuple[Tensor, ...], list[Value]]:
+        """Return the imported network, the tensors that are fed, and the model's outputs."""
         bound = self._bound(sizes)
         need_sizes(self.model.file.name, self.inputs, bound, self.shapes)
         net = Network(precision, self.main)
@@ -78,19 +96,7 @@ class OnnxWorkload(Workload):
         importer = Importer(self.model, net, self.values, sizes=bound, batch=batch)
         scope = {item.name: self._input(item, bound, net, sizes) for item in self.inputs}
         fed = tuple(v.tensor for v in scope.values() if v.tensor is not None)
-        outputs = importer.graph(self.model.proto.graph, scope)
-        made = [net.tensor(v) for v in outputs if v.items is None and not v.is_constant]
-        return Graph(
-            name=self.name,
-            phase=phase,
-            precision=precision,
-            dims={k: v for k, v in bound.items() if v is not None},
-            nodes=tuple(net.nodes),
-            inputs=fed,
-            outputs=tuple(t.name for t in made),
-            shared=net.shared(),
-            notes=tuple(f"{text} ({n} times)" if n > 1 else text for text, n in net.notes.items()),
-        )
+        return net, fed, importer.graph(self.model.proto.graph, scope)
 
     def _bound(self, sizes: Mapping[str, Any]) -> dict[str, Any]:
         """Return the open sizes' values: set by name, by `batch`, or by a whole shape."""

@@ -143,7 +143,9 @@ def rotary(call: Call) -> Made:
 @handles("LinearAttention", treatment="bounded")
 def linear_attention(call: Call) -> Made:
     """Attention by a state that is carried on: bytes only."""
-    q, v = call.input(0), call.input(2)
-    state = call.optional(3)
-    shape = state.shape if state is not None else (q.shape[0], *q.shape[1:])
-    return call.opaque((*q.shape[:-1], v.shape[-1]), shape, formats=[q.dtype] * 2)
+    q, k, v = call.input(0), call.input(1), call.input(2)
+    heads = call.attr("kv_num_heads", 1)
+    key, value = k.shape[-1] // heads, v.shape[-1] // heads
+    width = call.attr("q_num_heads", heads) * value
+    state = (q.shape[0], heads, key, value)
+    return call.opaque((*q.shape[:-1], width), state, formats=[q.dtype] * 2)

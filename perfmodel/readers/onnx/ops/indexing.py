@@ -85,11 +85,8 @@ def eye_like(call: Call) -> Made:
 def range_(call: Call) -> Made:
     """Numbers from a start to an end: written once."""
     start, limit, step = (call.known(i, "the number of values")[0] for i in range(3))
-    if isinstance(start, float) or isinstance(step, float):
-        count: Any = -((start - limit) // step)
-    else:
-        count = -((start - limit) // step) if step != 1 else limit - start
-    return call.opaque((count,))
+    count: Any = -((start - limit) // step) if step != 1 else limit - start
+    return call.opaque((int(count) if isinstance(count, float) else count,))
 
 
 def found(call: Call, most: Sequence[Dim], formats: Sequence[str], what: str) -> list[Value]:

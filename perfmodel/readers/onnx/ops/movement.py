@@ -55,6 +55,8 @@ def slice_(call: Call) -> Made:
         starts, ends = call.attr("starts"), call.attr("ends")
         axes, steps = call.attr("axes"), None
     else:
+        if any(v is not None and v.data is None for v in call.inputs[1:]):
+            return _unknown_range(call, x)
         starts, ends = (call.known(i, "the shape of the output") for i in (1, 2))
         axes = call.known(3, "the shape of the output") if call.optional(3) else None
         steps = call.known(4, "the shape of the output") if call.optional(4) else None
@@ -75,6 +77,14 @@ def slice_(call: Call) -> Made:
         suffix = f".axis{place}" if i else ""
         (out,) = call.emit("slice", out, axis=place, start=start, length=length, suffix=suffix)
     return out
+
+
+def _unknown_range(call: Call, x: Value) -> Value:
+    """Return all of ``x``: the most that a range can take which is not known yet."""
+    call.net.note("Slice takes a range that is not known before it runs: all of it is taken")
+    (y,) = call.emit("pointwise", x, function="slice", vector=0)
+    y.bound = True
+    return y
 
 
 def _places(size: Dim, start: Any, end: Any, step: int) -> tuple[Dim, Dim]:

@@ -55,10 +55,17 @@ def _objects(values: list[Any]) -> Any:
     return out
 
 
-@handles("Identity", "OptionalGetElement", "Optional", treatment="free")
+@handles("Identity", "OptionalGetElement", treatment="free")
 def identity(call: Call) -> Made:
     """The input itself."""
     return replace(call.input(0))
+
+
+@handles("Optional", treatment="free")
+def optional(call: Call) -> Made:
+    """A value that may be left out."""
+    x = call.optional(0)
+    return replace(x) if x is not None else Value(call.name, items=[])
 
 
 @handles("ConstantOfShape")
