@@ -38,7 +38,7 @@ _RANDOM = {
 }  # fmt: skip
 _CONTROL = {"If", "Loop", "Scan", "SequenceMap"}
 MAX_GRAPH_DEPTH = 30
-_MALFORMED = (
+MALFORMED = (
     TypeError, ValueError, IndexError, KeyError, ZeroDivisionError, OverflowError,
     AttributeError, AssertionError, StopIteration, RecursionError, MemoryError,
 )  # fmt: skip
@@ -158,7 +158,7 @@ class Importer:
             message = error.message
             where = f"{self.model.file}: {called(node)}"
             raise InputError(message, where=where, mend=error.mend) from None
-        except _MALFORMED as error:
+        except MALFORMED as error:
             raise InputError(
                 f"{self.model.file}: {called(node)} makes no sense: {type(error).__name__}"
                 f" {shorten(str(error))}",

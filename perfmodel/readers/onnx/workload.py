@@ -14,9 +14,10 @@ import numpy as np
 from perfmodel.core import Dim, Precision, Tensor, parse_precision
 from perfmodel.core.dims import product
 from perfmodel.core.symbols import Symbol
+from perfmodel.errors import InputError, shorten
 from perfmodel.graph import Graph, Workload
 from perfmodel.readers.onnx.formats import FORMAT_OF
-from perfmodel.readers.onnx.importer import Importer
+from perfmodel.readers.onnx.importer import MALFORMED, Importer
 from perfmodel.readers.onnx.inputs import (
     BATCH,
     ModelInput,
@@ -96,7 +97,10 @@ class OnnxWorkload(Workload):
         importer = Importer(self.model, net, self.values, sizes=bound, batch=batch)
         scope = {item.name: self._input(item, bound, net, sizes) for item in self.inputs}
         fed = tuple(v.tensor for v in scope.values() if v.tensor is not None)
-        return net, fed, importer.graph(self.model.proto.graph, scope)
+        try:
+            return net, fed, importer.graph(self.model.proto.graph, scope)
+        except MALFORMED as error:
+            raise _senseless(self.model.file, error) from error
 
     def _bound(self, sizes: Mapping[str, Any]) -> dict[str, Any]:
         """Return the open sizes' values: set by name, by `batch`, or by a whole shape."""
@@ -159,8 +163,11 @@ def read_onnx(file: Path) -> OnnxWorkload:
 @lru_cache(maxsize=8)
 def _read(file: Path, written: int) -> OnnxWorkload:
     model = open_model(file)
-    inputs = tuple(model_inputs(model))
-    main = _main_format(model, inputs)
+    try:
+        inputs = tuple(model_inputs(model))
+        main = _main_format(model, inputs)
+    except MALFORMED as error:
+        raise _senseless(file, error) from error
     name = "".join(c if c.isalnum() or c in "_.-" else "-" for c in file.stem) or "model"
     about = {
         "title": model.proto.graph.name or file.stem,
@@ -172,6 +179,13 @@ def _read(file: Path, written: int) -> OnnxWorkload:
     name = name if name[0].isalpha() or name[0] == "_" else f"model-{name}"
     return OnnxWorkload(
         name, ("inference", "training"), parse_precision(main), about, model, inputs, main, {}, {}
+    )
+
+
+def _senseless(file: Path, error: BaseException) -> InputError:
+    return InputError(
+        f"'{file}' makes no sense as a model: {type(error).__name__} {shorten(str(error))}",
+        mend="expected a file written by onnx.save or an exporter",
     )
 
 
