@@ -65,7 +65,7 @@ def parse_inline(text: str) -> InlineWorkload:
         if key == "dtype":
             given[key] = value
             continue
-        given[key] = _parse_size(op_class, key, value)
+        given[key] = parse_size(op_class, key, value)
     precision = parse_precision(given.pop("dtype", "fp32"))
     complete_sizes(op_class, given)
     about = {"title": first_line(op_class), "family": "operator"}
@@ -96,7 +96,12 @@ def complete_sizes(op_class: type[Operator], given: Mapping[str, Any]) -> dict[s
     }
 
 
-def _parse_size(op_class: type[Operator], key: str, text: str) -> Any:
+def parse_size(op_class: type[Operator], key: str, text: str) -> Any:
+    """Return an inline size written as ``text``: a number, a flag, a choice or a text.
+
+    Raises InputError for a size that the operator does not have, and for a
+    value that is not of its kind.
+    """
     if key not in op_class.sizes:
         raise InputError(
             f"{op_class.name} has no size '{key}'", mend=did_you_mean(key, op_class.sizes)
