@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str] | None) -> int:
     from typer import Abort, BadParameter
 
-    from perfmodel.cli.app import app
+    from perfmodel.cli.app_measured import app
     from perfmodel.errors import one_line
 
     # Typer carries its own copy of click in some versions, and uses click in others.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TextIO
@@ -12,17 +13,24 @@ from rich.text import Text
 from perfmodel.report.terminal import make_console
 from perfmodel.units import format_capacity, format_si
 
+Strings = dict[str, str]
+
 
 def print_table(rows: Sequence[Mapping[str, Any]], stream: TextIO) -> None:
     """Print rows as a table; long text folds within its column."""
     console = make_console(stream)
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     for key in rows[0] if rows else ():
-        numeric = all(isinstance(r[key], int | float) for r in rows)
+        numeric = all(_is_number(r[key]) for r in rows)
         table.add_column(_heading(key), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(_cell(key, value)) for key, value in row.items()))
     console.print(table)
+
+
+def _is_number(value: Any) -> bool:
+    """Tell whether a cell is a number, or the text of one with its unit, as in '12.5 %'."""
+    return isinstance(value, int | float) or bool(_NUMBER.match(str(value)))
 
 
 def markdown_table(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -34,6 +42,8 @@ def markdown_table(rows: Sequence[Mapping[str, Any]]) -> str:
         lines.append("| " + " | ".join(" ".join(c.split()) for c in cells) + " |")
     return "\n".join(lines)
 
+
+_NUMBER = re.compile(r"[+-]?\d[\d,.]*(e[+-]?\d+)?( \S{1,7})?$|-$")
 
 #: how a column's unit, the end of its key, is written for a reader
 _UNITS: dict[str, Callable[[float], str]] = {
