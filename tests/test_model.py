@@ -116,12 +116,21 @@ def test_parts_add_up_and_the_ideal_is_never_beaten(name: str, machine: Machine)
 
 @pytest.mark.parametrize("machine", MACHINES.values(), ids=lambda m: m.name)
 def test_rules_of_thumb_of_the_literature(machine: Machine) -> None:
+    # A sigmoid takes two special functions for 8 bytes. Where a device's stated rate of them
+    # is lower than that (a Gaudi 2), such functions bind, and the rule is not about it.
+    special = machine.rate("special", "fp32")
+    weak = special is not None and 8 * special[1].peak < 2 * machine.last_level.bandwidth
+    assert not weak or machine.name == "gaudi2"
     for name, op in registry().items():
         (row,) = perfmodel.analyze(op.example, machine).operators
         if op.category in ("embedding", "movement", "elementwise"):
-            assert row["bound"] != "compute", name
+            binds = row["bound"] == "compute"
+            assert not binds or (weak and row["limiter"] == special[0].name), name
     for name in ("rnn", "gru", "lstm"):
-        unit = perfmodel.analyze(f"{name}:steps=64,batch=1,input=1024,hidden=1024", machine)
+        # what an accelerator does in fp32 is no measure of it: it converts, or the rate is a guess
+        dtype = "bf16" if machine.kind == "accelerator" else "fp32"
+        sizes = "steps=64,batch=1,input=1024,hidden=1024"
+        unit = perfmodel.analyze(f"{name}:{sizes}", machine, dtype=dtype)
         assert unit.operators[0]["bound"] in ("bandwidth", "overhead"), name
     table = perfmodel.analyze("embedding:lookups=100000,width=256,rows=1000000", machine)
     assert table.operators[0]["bound"] == "bandwidth"
