@@ -263,7 +263,10 @@ def show(
     set_: Dims = None,
     format_: Format = "table",
 ) -> None:
-    """A device with its sources, a network with its layers, or an operator (table, json)."""
+    """A device with its sources, a network with its layers, or an operator.
+
+    Formats: table, json, markdown.
+    """
     from perfmodel.cli.catalogue import run_show
 
     run_show(what, name, phase, set_ or [], format_)

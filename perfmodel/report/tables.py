@@ -86,3 +86,15 @@ def print_sections(data: Mapping[str, Any], stream: TextIO) -> None:
             lines = textwrap.wrap(f"{key}: {value}", console.width, subsequent_indent="  ")
             for line in lines:
                 console.print(Text(line))
+
+
+def markdown_sections(data: Mapping[str, Any]) -> str:
+    """Return a description as markdown: texts as a list, lists of rows as tables."""
+    lines: list[str] = []
+    for key, value in data.items():
+        if isinstance(value, list):
+            if value:
+                lines += ["", f"## {key}", "", markdown_table(value)]
+        else:
+            lines.append(f"- **{key}**: {' '.join(str(value).split())}")
+    return "\n".join(lines) + "\n"
