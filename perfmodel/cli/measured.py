@@ -49,7 +49,7 @@ def run_validate(
 def _kernels(file: Path, machine: Machine) -> KernelTable:
     from perfmodel.readers.kernel_table import read_kernels
 
-    return read_kernels(file, {machine.name})
+    return read_kernels(file, machine.names)
 
 
 def _format_of(path: Path) -> str:

@@ -12,6 +12,8 @@ from perfmodel.catalog.validation import validate
 from perfmodel.core.formats import split_accumulate
 from perfmodel.errors import InvalidFileError
 from perfmodel.machine.device import ComputeEngine, Link, Machine, MemoryLevel, Rate, Source
+from perfmodel.machine.efficiency import Efficiency
+from perfmodel.machine.efficiency_file import read_efficiency
 from perfmodel.machine.lint import Checker
 from perfmodel.machine.schema import HardwareSpec, RateSpec
 
@@ -34,12 +36,18 @@ def machine_from_document(document: Document) -> Machine:
     """Return the Machine a parsed file describes; InvalidFileError lists all that is wrong."""
     spec = validate(document, HardwareSpec)
     problems = list(Checker(document, spec).problems())
+    efficiency: Efficiency | None = None
+    for found in read_efficiency(document, spec):
+        if isinstance(found, Efficiency):
+            efficiency = found
+        else:
+            problems.append(found)
     if problems:
         raise InvalidFileError(problems)
-    return _machine(spec)
+    return _machine(spec, efficiency)
 
 
-def _machine(spec: HardwareSpec) -> Machine:
+def _machine(spec: HardwareSpec, efficiency: Efficiency | None) -> Machine:
     engines = tuple(
         ComputeEngine(
             name,
@@ -71,6 +79,8 @@ def _machine(spec: HardwareSpec) -> Machine:
         provenance=tuple(_sources(spec)),
         vendor=spec.vendor,
         released=spec.released or "",
+        based_on=spec.based_on,
+        efficiency=efficiency,
     )
 
 
