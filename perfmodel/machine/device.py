@@ -14,6 +14,7 @@ from typing import Literal
 from perfmodel.core.formats import ACCUMULATE, FORMATS, can_accumulate
 from perfmodel.core.work import Engine
 from perfmodel.errors import InputError
+from perfmodel.machine.efficiency import Efficiency
 
 #: Vector operations charged for one special function (exp, tanh, erf, sqrt,
 #: divide) where the device states no rate for them. A default without a source
@@ -133,6 +134,7 @@ class Machine:
     provenance: tuple[Source, ...] = ()
     vendor: str = ""
     released: str = ""
+    efficiency: Efficiency | None = None
 
     @property
     def last_level(self) -> MemoryLevel:

@@ -12,8 +12,9 @@ from perfmodel.catalog.validation import validate
 from perfmodel.core.formats import split_accumulate
 from perfmodel.errors import InvalidFileError
 from perfmodel.machine.device import ComputeEngine, Link, Machine, MemoryLevel, Rate, Source
+from perfmodel.machine.efficiency import Efficiency
 from perfmodel.machine.lint import Checker
-from perfmodel.machine.schema import HardwareSpec, RateSpec
+from perfmodel.machine.schema import EfficiencySpec, HardwareSpec, RateSpec
 
 
 def read_machine(name: str) -> Machine:
@@ -71,6 +72,20 @@ def _machine(spec: HardwareSpec) -> Machine:
         provenance=tuple(_sources(spec)),
         vendor=spec.vendor,
         released=spec.released or "",
+        efficiency=None if spec.efficiency is None else _efficiency(spec.efficiency),
+    )
+
+
+def _efficiency(spec: EfficiencySpec) -> Efficiency:
+    values = spec.values()
+    return Efficiency(
+        MappingProxyType(values),
+        MappingProxyType(dict(spec.spread)),
+        MappingProxyType(dict.fromkeys(values, "fitted")),
+        MappingProxyType(dict(spec.residual)),
+        MappingProxyType(dict(spec.rows)),
+        spec.source,
+        spec.date,
     )
 
 

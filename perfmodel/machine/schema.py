@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from perfmodel.catalog.validation import Spec, quantity
+from perfmodel.machine.efficiency import FAMILIES, PARAMETERS
 
 _Rate = Annotated[float, BeforeValidator(quantity("rate"))]
 _Bandwidth = Annotated[float, BeforeValidator(quantity("bandwidth"))]
@@ -80,6 +81,52 @@ class OverheadSpec(Spec):
     graph: _Seconds | None
 
 
+class EfficiencySpec(Spec):
+    """Parameters fitted to measured kernels, and how far predictions are off, by family.
+
+    ``rows`` and ``residual`` (mean absolute error, a fraction) are by family of kernels,
+    ``spread`` the factor within which 90 % of the measurements lie on either side.
+    """
+
+    launch_graph: _Seconds | None = None
+    launch_eager: _Seconds | None = None
+    latency: _Seconds | None = None
+    matrix_share: float | None = None
+    vector_share: float | None = None
+    memory_share: float | None = None
+    cache_gain: float | None = None
+    step: float | None = None
+    throttle: float | None = None
+    row_share: float | None = None
+    spread: dict[str, float] = Field(default_factory=dict)
+    residual: dict[str, float] = Field(default_factory=dict)
+    rows: dict[str, int] = Field(default_factory=dict)
+    source: str
+    date: str
+
+    def values(self) -> dict[str, float]:
+        """Return the parameters that are stated."""
+        stated = {name: getattr(self, name) for name in PARAMETERS}
+        return {name: value for name, value in stated.items() if value is not None}
+
+    @model_validator(mode="after")
+    def _within_bounds(self) -> EfficiencySpec:
+        for name, value in self.values().items():
+            known = PARAMETERS[name]
+            if not known.least <= value <= known.most:
+                raise ValueError(
+                    f"{name} is {value:g}, expected {known.least:g} to {known.most:g} {known.unit}"
+                )
+        for key in ("spread", "residual", "rows"):
+            for family, value in getattr(self, key).items():
+                if family not in FAMILIES or value < (1 if key == "spread" else 0):
+                    raise ValueError(
+                        f"{key} of {family} is {value:g}, expected one of {', '.join(FAMILIES)}"
+                        f" and at least {1 if key == 'spread' else 0}"
+                    )
+        return self
+
+
 class SourceSpec(Spec):
     """A document."""
 
@@ -125,6 +172,7 @@ class HardwareSpec(Spec):
     interconnect: dict[str, LinkSpec] = Field(default_factory=dict)
     overhead: OverheadSpec
     tdp: _Watts | None
+    efficiency: EfficiencySpec | None = None
     notes: str | None = None
     sources: dict[str, SourceSpec] = Field(min_length=1)
     provenance: dict[str, ProvenanceSpec]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,15 +26,19 @@ class Predictions:
     bound: Any
 
 
-def predict(table: KernelTable, machine: Machine) -> Predictions:
+def predict(
+    table: KernelTable, machine: Machine, without: Set[str] = frozenset()
+) -> Predictions:
     """Return what ``machine`` needs for each row of ``table``.
 
-    Raises InputError where the device cannot run an operator or format.
+    Kernels are timed in loops over the same buffers: caches are warm. ``without`` are
+    terms of the model to leave out. Raises InputError where the device cannot run an
+    operator or format.
     """
     columns = {key: np.zeros(len(table)) for key in ("time", "low", "high", "roofline")}
     bound = np.full(len(table), "", dtype=object)
     for group in table.groups:
-        cost = evaluate(group.graph, machine, group.launch)[0]
+        cost = evaluate(group.graph, machine, group.launch, warm=True, without=without)[0]
         columns["time"][group.rows] = cost.time
         columns["low"][group.rows] = cost.low
         columns["high"][group.rows] = cost.high
