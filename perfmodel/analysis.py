@@ -126,6 +126,7 @@ def _row(cost: NodeCost, phase: str) -> dict[str, Any]:
         "time_s": cost.time,
         "time_low_s": cost.low,
         "time_high_s": cost.high,
+        "time_ideal_s": cost.ideal,
         "time_by_bound": dict(cost.split),
         "bound": bound,
         "limiter": limits,

@@ -1,118 +1,131 @@
-"""The `efficiency` and `residuals` of a hardware file: read with units and bounds, written."""
+"""The `efficiency` and `accuracy` of a hardware file: read with units and bounds, written."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import get_args
+from typing import Any
 
 from perfmodel.catalog import Document
-from perfmodel.core.operator import Category
 from perfmodel.errors import InputError, did_you_mean, shorten
-from perfmodel.machine.efficiency import PARAMETERS, Efficiency, Estimate, Parameter, Spread
+from perfmodel.machine.efficiency import (
+    FAMILIES,
+    PARAMETERS,
+    Efficiency,
+    Estimate,
+    Parameter,
+    Spread,
+)
 from perfmodel.machine.schema import EstimateSpec, HardwareSpec
 from perfmodel.units import format_si, parse_quantity
 
-#: the families of operators whose residuals are kept apart
-FAMILIES: tuple[str, ...] = get_args(Category)
-_DIMENSIONS = {"s": "time", "B": "capacity", "Hz": "frequency"}
 
-
-def read_efficiency(document: Document, spec: HardwareSpec) -> Iterator[InputError | Efficiency]:
-    """Yield every problem; where there is none, the Efficiency that the file states, if any."""
-    found: dict[str, Estimate] = {}
-    problems: list[InputError] = []
+def efficiency_problems(document: Document, spec: HardwareSpec) -> Iterator[InputError]:
+    """Yield what is wrong with the parameters of a file beyond their types."""
     for name, item in spec.efficiency.items():
-        where = document.where(("efficiency", name, "value"))
-        try:
-            found[name] = _estimate(
-                name, item, where, document.where(("efficiency", name), key=True)
+        if name not in PARAMETERS:
+            yield InputError(
+                f"unknown parameter '{name}'",
+                where=document.where(("efficiency", name), key=True),
+                mend=did_you_mean(name, PARAMETERS),
             )
+            continue
+        parameter = PARAMETERS[name]
+        try:
+            value = _value(parameter, item)
         except InputError as error:
-            problems.append(error)
-    problems += [
-        InputError(
-            f"unknown family of operators '{family}'",
-            where=document.where(("residuals", family), key=True),
-            mend=did_you_mean(family, FAMILIES),
+            where = document.where(("efficiency", name, "value"))
+            yield InputError(f"{name}: {error.message}", where=where, mend=error.mend)
+            continue
+        if not parameter.least <= value <= parameter.most:
+            yield InputError(
+                f"{name} is {show_value(parameter, value)}, expected"
+                f" {show_value(parameter, parameter.least)} to"
+                f" {show_value(parameter, parameter.most)}",
+                where=document.where(("efficiency", name, "value")),
+                mend=f"its meaning: {parameter.meaning}",
+            )
+    for family in spec.accuracy:
+        if family not in FAMILIES:
+            yield InputError(
+                f"unknown family of kernels '{family}'",
+                where=document.where(("accuracy", family), key=True),
+                mend=did_you_mean(family, FAMILIES),
+            )
+
+
+def efficiency_of_spec(spec: HardwareSpec) -> Efficiency | None:
+    """Return what a file without problems states; None where that is nothing."""
+    if not spec.efficiency and not spec.accuracy:
+        return None
+    parameters = {
+        name: Estimate(
+            _value(PARAMETERS[name], item),
+            item.method,
+            item.n,
+            item.residual,
+            item.date,
+            item.source,
         )
-        for family in spec.residuals
-        if family not in FAMILIES
-    ]
-    yield from problems
-    if not problems and (found or spec.residuals):
-        spreads = {
-            f: Spread(s.spread, s.method, s.n, s.date, s.source) for f, s in spec.residuals.items()
-        }
-        yield Efficiency(MappingProxyType(found), MappingProxyType(spreads))
+        for name, item in spec.efficiency.items()
+    }
+    spreads = {family: Spread(**item.model_dump()) for family, item in spec.accuracy.items()}
+    return Efficiency(MappingProxyType(parameters), MappingProxyType(spreads))
 
 
-def _estimate(name: str, item: EstimateSpec, where: str, key: str) -> Estimate:
-    parameter = PARAMETERS.get(name)
-    if parameter is None:
+def _value(parameter: Parameter, item: EstimateSpec) -> float:
+    written = item.value
+    if parameter.unit == "s":
+        return parse_quantity(written, "time")
+    if not parameter.unit:
+        if isinstance(written, str):
+            raise InputError(
+                f"found {shorten(written)}, expected a plain number, for it has no unit",
+                mend="as in 0.85",
+            )
+        return written
+    number, _, unit = str(written).partition(" ")
+    try:
+        value = float(number)
+    except ValueError:
+        value = float("nan")
+    if unit.strip() != parameter.unit or value != value:
         raise InputError(
-            f"unknown parameter '{name}'", where=key, mend=did_you_mean(name, PARAMETERS)
+            f"found {shorten(written)}, expected a number of {parameter.unit}",
+            mend=f"as in '4500 {parameter.unit}'",
         )
-    value = _value(parameter, item.value, where)
-    if not parameter.low <= value <= parameter.high:
-        raise InputError(
-            f"{name} is {show_value(parameter, value)}, expected"
-            f" {show_value(parameter, parameter.low)} to {show_value(parameter, parameter.high)}",
-            where=where,
-            mend=f"it is the {parameter.meaning}",
-        )
-    return Estimate(value, item.method, item.n, item.residual, item.date, item.source)
-
-
-def _value(parameter: Parameter, written: float | str, where: str) -> float:
-    if parameter.unit:
-        return parse_quantity(written, _DIMENSIONS[parameter.unit], where)
-    if isinstance(written, str):
-        raise InputError(
-            f"found {shorten(written)}, expected a plain number: it has no unit",
-            where=where,
-            mend="as in 0.85",
-        )
-    return float(written)
+    return value
 
 
 def show_value(parameter: Parameter, value: float, digits: int = 3) -> str:
     """Write a parameter's value with its unit."""
-    return format_si(value, parameter.unit, digits) if parameter.unit else f"{value:.{digits}g}"
+    if parameter.unit == "s":
+        return format_si(value, "s", digits)
+    number = f"{value:.{digits}g}"
+    number = f"{value:.0f}" if "e+" in number else number
+    return f"{number} {parameter.unit}".rstrip()
 
 
 def write_efficiency(efficiency: Efficiency) -> str:
-    """Return the blocks `efficiency` and `residuals` of a hardware file, to six digits."""
+    """Return the blocks `efficiency` and `accuracy` of a hardware file, values to six digits."""
     lines = ["efficiency:"]
     for name, item in efficiency.parameters.items():
-        parameter = PARAMETERS[name]
-        lines.append(f"  # {parameter.meaning}")
-        value = show_value(parameter, item.value, 6)
-        entry = {"value": value, "method": item.method, "n": item.n}
-        if item.residual is not None:
-            entry["residual"] = f"{item.residual:.4g}"
-        lines.append(_line(name, {**entry, "date": item.date, "source": item.source}))
-    if efficiency.residuals:
-        lines += ["", "# standard deviation of ln(predicted / measured)", "residuals:"]
-    for family, spread in efficiency.residuals.items():
-        lines.append(
-            _line(
-                family,
-                {
-                    "spread": f"{spread.spread:.4g}",
-                    "method": spread.method,
-                    "n": spread.n,
-                    "date": spread.date,
-                    "source": spread.source,
-                },
-            )
-        )
+        value = show_value(PARAMETERS[name], item.value, 6)
+        lines.append(f"  # {PARAMETERS[name].meaning}")
+        lines.append(_line(name, {"value": value}, item))
+    if efficiency.spreads:
+        lines += ["", "# within factor, 90 % of measurements lie on either side of a prediction"]
+        lines.append("accuracy:")
+    for family, spread in efficiency.spreads.items():
+        lines.append(_line(family, {"factor": f"{spread.factor:.4g}"}, spread))
     return "\n".join(lines) + "\n"
 
 
-def _line(name: str, entry: Mapping[str, object]) -> str:
-    told = {key: value for key, value in entry.items() if value is not None}
-    if "source" in told:
-        told["source"] = json.dumps(told["source"])
-    return f"  {name}: {{{', '.join(f'{key}: {value}' for key, value in told.items())}}}"
+def _line(name: str, first: Mapping[str, str], item: Estimate | Spread) -> str:
+    told: dict[str, Any] = {**first, "method": item.method, "n": item.n}
+    told["residual"] = None if item.residual is None else f"{item.residual:.4g}"
+    told["date"] = item.date
+    told["source"] = None if item.source is None else json.dumps(item.source)
+    pairs = (f"{key}: {value}" for key, value in told.items() if value is not None)
+    return f"  {name}: {{{', '.join(pairs)}}}"

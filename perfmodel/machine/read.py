@@ -12,8 +12,7 @@ from perfmodel.catalog.validation import validate
 from perfmodel.core.formats import split_accumulate
 from perfmodel.errors import InvalidFileError
 from perfmodel.machine.device import ComputeEngine, Link, Machine, MemoryLevel, Rate, Source
-from perfmodel.machine.efficiency import Efficiency
-from perfmodel.machine.efficiency_file import read_efficiency
+from perfmodel.machine.efficiency_file import efficiency_of_spec, efficiency_problems
 from perfmodel.machine.lint import Checker
 from perfmodel.machine.schema import HardwareSpec, RateSpec
 
@@ -35,19 +34,13 @@ _read_builtin = cache(_read)
 def machine_from_document(document: Document) -> Machine:
     """Return the Machine a parsed file describes; InvalidFileError lists all that is wrong."""
     spec = validate(document, HardwareSpec)
-    problems = list(Checker(document, spec).problems())
-    efficiency: Efficiency | None = None
-    for found in read_efficiency(document, spec):
-        if isinstance(found, Efficiency):
-            efficiency = found
-        else:
-            problems.append(found)
+    problems = [*Checker(document, spec).problems(), *efficiency_problems(document, spec)]
     if problems:
         raise InvalidFileError(problems)
-    return _machine(spec, efficiency)
+    return _machine(spec)
 
 
-def _machine(spec: HardwareSpec, efficiency: Efficiency | None) -> Machine:
+def _machine(spec: HardwareSpec) -> Machine:
     engines = tuple(
         ComputeEngine(
             name,
@@ -80,7 +73,7 @@ def _machine(spec: HardwareSpec, efficiency: Efficiency | None) -> Machine:
         vendor=spec.vendor,
         released=spec.released or "",
         based_on=spec.based_on,
-        efficiency=efficiency,
+        efficiency=efficiency_of_spec(spec),
     )
 
 

@@ -138,32 +138,42 @@ class EstimateSpec(Spec):
 
     @model_validator(mode="after")
     def _says_where_from(self) -> EstimateSpec:
-        return _sourced(self, ("n", "residual", "date", "source"))
+        return _sourced(self)
 
 
 class SpreadSpec(Spec):
-    """How far off predictions of an operator family are: standard deviation of the log ratio."""
+    """How far off predictions of a family of kernels are.
 
-    spread: float = Field(gt=0, le=10)
+    ``factor``: within it 90 % of the measurements lie on either side of the prediction.
+    """
+
+    factor: float = Field(ge=1, le=100)
     method: _Method
     n: int | None = Field(default=None, ge=1)
+    residual: float | None = Field(default=None, ge=0)
     date: _Date | None = None
     source: str | None = None
 
     @model_validator(mode="after")
     def _says_where_from(self) -> SpreadSpec:
-        return _sourced(self, ("n", "date", "source"))
+        return _sourced(self)
 
 
 _Sourced = TypeVar("_Sourced", EstimateSpec, SpreadSpec)
 
 
-def _sourced(item: _Sourced, needed: tuple[str, ...]) -> _Sourced:
+#: what a number must say of where it comes from
+_NEEDED = {
+    "measured": ("n", "residual", "date", "source"),
+    "fitted": ("n", "residual", "date", "source"),
+    "carried over": ("source",),
+    "default": (),
+}
+
+
+def _sourced(item: _Sourced) -> _Sourced:
     """Refuse a fitted, measured or carried-over number that does not say where from."""
-    if item.method == "default":
-        return item
-    if item.method == "carried over":
-        needed = ("source",)
+    needed = _NEEDED[item.method]
     missing = [name for name in needed if getattr(item, name) is None]
     if missing:
         raise ValueError(f"method '{item.method}' needs {', '.join(missing)}")
@@ -192,7 +202,7 @@ class HardwareSpec(Spec):
     tdp: _Watts | None
     notes: str | None = None
     efficiency: dict[str, EstimateSpec] = Field(default_factory=dict)
-    residuals: dict[str, SpreadSpec] = Field(default_factory=dict)
+    accuracy: dict[str, SpreadSpec] = Field(default_factory=dict)
     sources: dict[str, SourceSpec] = Field(min_length=1)
     provenance: dict[str, ProvenanceSpec]
 

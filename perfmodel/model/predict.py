@@ -1,0 +1,189 @@
+"""The prediction: the roofline at achievable shares, tiles and waves, launches, an interval.
+
+    time = norm(engines at their shares, levels at theirs) + launches x overhead
+
+Products take the tile model instead of their engine's share alone. Every term can be
+switched off; with all of them off the time is the roofline of theoretical figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from typing import get_args
+
+from perfmodel.core import Dim, Work
+from perfmodel.core.dims import clip, is_scalar, maximum, minimum, total, where
+from perfmodel.core.gemms import GemmTraffic
+from perfmodel.core.operator import Category
+from perfmodel.machine import Efficiency, Launch, Machine, efficiency_of
+from perfmodel.model import roofline
+from perfmodel.model.tiles import FEED, SPLITS, TILES, Tiling, combine, gemm_seconds
+from perfmodel.model.times import Times
+
+#: what can be switched off, to show what it is worth
+TERMS = ("launches", "shares", "tiles", "split", "residency", "norm", "throttle")
+#: attention reaches this share of what long products reach
+ATTENTION_SHARE = 0.65
+#: bytes over the last cache's capacity between which data stops to stay from one
+#: execution to the next: a benchmark rotates its buffers, so it is far below 1
+RESIDENT = (0.13, 0.19)
+#: a product with a side this small has kernels without tiles, on the vector engine
+NARROW = 4
+
+_FAMILY = {"dense": "product", "attention": "attention", "normalization": "rows"}
+_FAMILY |= {"reduction": "rows"}
+assert set(_FAMILY) <= set(get_args(Category))
+
+
+def estimate(
+    work: Work,
+    machine: Machine,
+    launch: Launch = "graph",
+    accumulate: str | None = None,
+    *,
+    category: str = "",
+    warm: bool = False,
+    without: Set[str] = frozenset(),
+) -> Times:
+    """Return the times of ``work`` on ``machine``.
+
+    ``accumulate`` is the format in which matrix products are summed, at the
+    least; None for what the device takes by itself. ``category`` is the operator's;
+    ``warm`` says that the same buffers were just used, as in a benchmark's loop;
+    ``without`` names terms of TERMS to leave out.
+    Raises InputError where the device cannot do matrix work in the format, or
+    sum it so.
+    """
+    if accumulate is not None:
+        work = roofline.summing(work, machine, accumulate)
+    found = roofline.engine_times(work, machine, accumulate)
+    levels, by_level = roofline.level_times(work, machine)
+    floor = roofline.ideal(work, machine, found)
+    peak = maximum(0.0, *(seconds for _, seconds in found.values()))
+    eff = efficiency_of(machine)
+    family = _FAMILY.get(category, "stream")
+
+    last = machine.last_level.name
+    if "shares" not in without:
+        share = eff["memory_share"] * (eff["row_share"] if family == "rows" else 1.0)
+        levels[last] = levels[last] / share
+    if warm and "residency" not in without:
+        levels[last] = levels[last] * _stays(by_level[last], machine, eff)
+    memory = maximum(0.0, *levels.values())
+    overhead: Dim = work.launches * (0.0 if "launches" in without else eff[f"launch_{launch}"])
+
+    engines = {
+        name: seconds / _share(engine.kind, family, eff, without)
+        for name, (engine, seconds) in found.items()
+    }
+    hard = "norm" in without
+    busy: Dim = combine(hard, maximum(0.0, *engines.values()), memory)
+    if family == "product" and "tiles" not in without:
+        # What feeds a unit is part of a tile's step.
+        if machine.kind == "gpu":
+            shared = [v for v in machine.memory if v.scope != "unit" and v.name in levels]
+            if len(machine.memory) > 1 and machine.memory[-2].capacity is None:
+                compulsory = (work.bytes_read + work.bytes_written) / by_level[last]
+                levels[last] = levels[last] * compulsory
+            memory = maximum(0.0, *(levels[v.name] for v in shared))
+        tiled = _products(work, machine, accumulate, memory, eff, without)
+        if tiled is not None:
+            name, busy, alone = tiled
+            engines[name] = alone
+            others = maximum(0.0, *(t for other, t in engines.items() if other != name))
+            busy = maximum(busy, others)
+    if not warm:
+        busy = maximum(busy, floor)
+    if is_scalar(*by_level.values(), *(t for _, t in found.values()), overhead):
+        busy = float(busy)
+        engines = {name: float(t) for name, t in engines.items()}
+        levels = {name: float(t) for name, t in levels.items()}
+    time = busy + overhead
+    spread = eff.spread[family]
+    low = time / spread
+    return Times(
+        engines=engines,
+        levels=levels,
+        bytes_by_level=by_level,
+        overhead=overhead,
+        time=time,
+        low=low if warm else maximum(low, floor),
+        high=time * spread,
+        ideal=floor,
+        peak=peak,
+    )
+
+
+def _share(kind: str, family: str, eff: Efficiency, without: Set[str]) -> float:
+    if "shares" in without:
+        return 1.0
+    if kind != "matrix":
+        return eff["vector_share"]
+    return eff["matrix_share"] * (ATTENTION_SHARE if family == "attention" else 1.0)
+
+
+def _stays(moved: Dim, machine: Machine, eff: Efficiency) -> Dim:
+    """Return the factor on the last level's time where part of ``moved`` stays in cache."""
+    cache = machine.memory[-2].capacity if len(machine.memory) > 1 else None
+    if cache is None:
+        return 1.0
+    low, high = RESIDENT
+    missed = clip((moved / cache - low) / (high - low), 0.0, 1.0)
+    return missed + (1.0 - missed) / eff["cache_gain"]
+
+
+def _products(
+    work: Work,
+    machine: Machine,
+    accumulate: str | None,
+    memory: Dim,
+    eff: Efficiency,
+    without: Set[str],
+) -> tuple[str, Dim, Dim] | None:
+    """Return (engine, seconds, seconds of compute alone) of the products in ``work``.
+
+    None where it has none. Products one after the other share ``memory`` by their MACs.
+    """
+    traffic = work.extra_traffic
+    formats = [dtype for kind, dtype in work.ops if kind == "matrix"]
+    if not isinstance(traffic, GemmTraffic) or len(formats) != 1:
+        return None
+    found = machine.rate("matrix", formats[0], accumulate, work.sparsity)
+    last = machine.last_level.bandwidth
+    if found is None or last is None:
+        return None
+    engine, rate, factor = found
+    macs = total(gemm.macs for gemm in traffic.gemms)
+    # What is skipped, or computed in vain, makes the depth shorter or longer.
+    stretch = work.ops["matrix", formats[0]] * factor / (2 * macs)
+    units = float(engine.count)
+    off = "shares" in without
+    share = 1.0 if off else eff["matrix_share" if engine.kind == "matrix" else "vector_share"]
+    gpu = machine.kind == "gpu"
+    on = Tiling(
+        units=units,
+        rate=rate.peak / 2 / units * share,
+        step=eff["step"],
+        feed=FEED if gpu else 0.0,
+        latency=eff["latency"],
+        throttle=0.0 if "throttle" in without else eff["throttle"],
+        bytes_per_s=last * (1.0 if off else eff["memory_share"]),
+        hard="norm" in without,
+        tiles=TILES if gpu else ((1, 1),),
+        splits=SPLITS if gpu and "split" not in without else (1,),
+    )
+    narrow = machine.rate("vector", formats[0]) if gpu and engine.kind == "matrix" else None
+    seconds: Dim = 0.0
+    compute: Dim = 0.0
+    for gemm in traffic.gemms:
+        part = memory * (gemm.macs / macs)
+        partial = gemm.groups * gemm.m * gemm.n * traffic.accumulator_bytes
+        time, alone = gemm_seconds(gemm.groups, gemm.m, gemm.n, gemm.k * stretch, part, partial, on)
+        if narrow is not None:
+            lanes = gemm.macs * stretch * 2 / (narrow[1].peak * eff["vector_share"])
+            fits = minimum(gemm.m, gemm.n) <= NARROW
+            direct = combine(on.hard, lanes, part)
+            better = fits & (direct < time)
+            time, alone = where(better, direct, time), where(better, lanes, alone)
+        seconds, compute = seconds + time, compute + alone
+    return engine.name, seconds, compute
