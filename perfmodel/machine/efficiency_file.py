@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -19,6 +20,8 @@ from perfmodel.machine.efficiency import (
 )
 from perfmodel.machine.schema import EstimateSpec, HardwareSpec
 from perfmodel.units import format_si, parse_quantity
+
+_COMMENT = "# within factor, 90 % of measurements lie on either side of a prediction"
 
 
 def efficiency_problems(document: Document, spec: HardwareSpec) -> Iterator[InputError]:
@@ -115,8 +118,7 @@ def write_efficiency(efficiency: Efficiency) -> str:
         lines.append(f"  # {PARAMETERS[name].meaning}")
         lines.append(_line(name, {"value": value}, item))
     if efficiency.spreads:
-        lines += ["", "# within factor, 90 % of measurements lie on either side of a prediction"]
-        lines.append("accuracy:")
+        lines += ["", _COMMENT, "accuracy:"]
     for family, spread in efficiency.spreads.items():
         lines.append(_line(family, {"factor": f"{spread.factor:.4g}"}, spread))
     return "\n".join(lines) + "\n"
@@ -129,3 +131,15 @@ def _line(name: str, first: Mapping[str, str], item: Estimate | Spread) -> str:
     told["source"] = None if item.source is None else json.dumps(item.source)
     pairs = (f"{key}: {value}" for key, value in told.items() if value is not None)
     return f"  {name}: {{{', '.join(pairs)}}}"
+
+
+def with_efficiency(text: str, name: str, based_on: str, efficiency: Efficiency) -> str:
+    """Return a hardware file's ``text`` under another name and with that efficiency.
+
+    Everything else, comments too, stays as it is. The file must be in block style.
+    """
+    for key in ("efficiency", "accuracy", "based_on"):
+        text = re.sub(rf"(?ms)^(?:{_COMMENT}\n)?{key}:.*?(?=^\S|\Z)", "", text)
+    text = re.sub(r"(?m)^name:.*$", f"name: {name}\nbased_on: {based_on}", text, count=1)
+    before, sources, after = text.partition("\nsources:")
+    return f"{before.rstrip()}\n\n{write_efficiency(efficiency)}{sources}{after}"
