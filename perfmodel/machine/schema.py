@@ -91,8 +91,8 @@ class EfficiencySpec(Spec):
     launch_graph: _Seconds | None = None
     launch_eager: _Seconds | None = None
     latency: _Seconds | None = None
-    matrix_share: float | None = None
-    vector_share: float | None = None
+    block: _Seconds | None = None
+    compute_share: float | None = None
     memory_share: float | None = None
     cache_gain: float | None = None
     step: float | None = None

@@ -15,15 +15,21 @@ from perfmodel.core import Dim, Work
 from perfmodel.core.dims import clip, is_scalar, maximum, minimum, total, where
 from perfmodel.core.gemms import GemmTraffic
 from perfmodel.core.operator import Category
+from perfmodel.core.work import AttentionSizes
 from perfmodel.machine import Efficiency, Launch, Machine, efficiency_of
 from perfmodel.model import roofline
+from perfmodel.model.attention import Blocking, attention_seconds
 from perfmodel.model.tiles import FEED, SPLITS, TILES, Tiling, combine, gemm_seconds
 from perfmodel.model.times import Times
 
 #: what can be switched off, to show what it is worth
 TERMS = ("launches", "shares", "tiles", "split", "residency", "norm", "throttle")
 #: attention reaches this share of what long products reach
-ATTENTION_SHARE = 0.65
+ATTENTION_SHARE = 0.7
+#: attention starts several kernels: it plans its splits, computes, adds them up
+ATTENTION_LAUNCHES = 5
+#: additions and functions reach this share of their engine's peak
+VECTOR_SHARE = 0.95
 #: bytes over the last cache's capacity between which data stops to stay from one
 #: execution to the next: a benchmark rotates its buffers, so it is far below 1
 RESIDENT = (0.13, 0.19)
@@ -92,6 +98,10 @@ def estimate(
             engines[name] = alone
             others = maximum(0.0, *(t for other, t in engines.items() if other != name))
             busy = maximum(busy, others)
+    if work.attention is not None and machine.kind == "gpu" and "tiles" not in without:
+        name, busy, alone = _attention(work, work.attention, machine, memory, eff, without)
+        engines[name] = alone
+        overhead = overhead * ATTENTION_LAUNCHES
     if not warm:
         busy = maximum(busy, floor)
     if is_scalar(*by_level.values(), *(t for _, t in found.values()), overhead):
@@ -118,8 +128,8 @@ def _share(kind: str, family: str, eff: Efficiency, without: Set[str]) -> float:
     if "shares" in without:
         return 1.0
     if kind != "matrix":
-        return eff["vector_share"]
-    return eff["matrix_share"] * (ATTENTION_SHARE if family == "attention" else 1.0)
+        return VECTOR_SHARE
+    return eff["compute_share"] * (ATTENTION_SHARE if family == "attention" else 1.0)
 
 
 def _stays(moved: Dim, machine: Machine, eff: Efficiency) -> Dim:
@@ -130,6 +140,35 @@ def _stays(moved: Dim, machine: Machine, eff: Efficiency) -> Dim:
     low, high = RESIDENT
     missed = clip((moved / cache - low) / (high - low), 0.0, 1.0)
     return missed + (1.0 - missed) / eff["cache_gain"]
+
+
+def _attention(
+    work: Work,
+    sizes: AttentionSizes,
+    machine: Machine,
+    memory: Dim,
+    eff: Efficiency,
+    without: Set[str],
+) -> tuple[str, Dim, Dim]:
+    """Return (engine, seconds, seconds of the blocks alone) of a fused attention kernel."""
+    dtype = next(dtype for kind, dtype in work.ops if kind == "matrix")
+    found = machine.rate("matrix", dtype)
+    bandwidth = machine.last_level.bandwidth
+    assert found is not None
+    assert bandwidth is not None
+    engine, rate, factor = found
+    off = "shares" in without
+    on = Blocking(
+        units=float(engine.count),
+        rate=rate.peak
+        / (2 * factor * engine.count)
+        * (1.0 if off else eff["compute_share"] * ATTENTION_SHARE),
+        block=eff["block"],
+        latency=eff["latency"],
+        bytes_per_s=bandwidth * (1.0 if off else eff["memory_share"]),
+        hard="norm" in without,
+    )
+    return engine.name, *attention_seconds(sizes, memory, on)
 
 
 def _products(
@@ -158,7 +197,7 @@ def _products(
     stretch = work.ops["matrix", formats[0]] * factor / (2 * macs)
     units = float(engine.count)
     off = "shares" in without
-    share = 1.0 if off else eff["matrix_share" if engine.kind == "matrix" else "vector_share"]
+    share = 1.0 if off else eff["compute_share"]
     gpu = machine.kind == "gpu"
     on = Tiling(
         units=units,
@@ -182,7 +221,7 @@ def _products(
             gemm.groups, gemm.m, gemm.n, gemm.k * stretch, part, partial, on
         )
         if narrow is not None:
-            lanes = gemm.macs * stretch * 2 / (narrow[1].peak * eff["vector_share"])
+            lanes = gemm.macs * stretch * 2 / (narrow[1].peak * VECTOR_SHARE)
             fits = minimum(gemm.m, gemm.n) <= NARROW
             direct = combine(on.hard, lanes, part)
             better = fits & (direct < time)
