@@ -5,8 +5,8 @@ puts them together with the device's efficiency, `limits` says what binds.
 """
 
 from perfmodel.model.limits import limiter
-from perfmodel.model.predict import TERMS, estimate
+from perfmodel.model.predict import TERMS, estimate, family_of
 from perfmodel.model.roofline import can_run
 from perfmodel.model.times import Times
 
-__all__ = ["TERMS", "Times", "can_run", "estimate", "limiter"]
+__all__ = ["TERMS", "Times", "can_run", "estimate", "family_of", "limiter"]

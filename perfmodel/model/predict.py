@@ -41,6 +41,11 @@ _FAMILY |= {"reduction": "rows"}
 assert set(_FAMILY) <= set(get_args(Category))
 
 
+def family_of(category: str) -> str:
+    """Return the family of kernels that operators of ``category`` belong to."""
+    return _FAMILY.get(category, "stream")
+
+
 def estimate(
     work: Work,
     machine: Machine,
@@ -67,7 +72,7 @@ def estimate(
     floor = roofline.ideal(work, machine, found)
     peak = maximum(0.0, *(seconds for _, seconds in found.values()))
     eff = efficiency_of(machine)
-    family = _FAMILY.get(category, "stream")
+    family = family_of(category)
 
     last = machine.last_level.name
     if "shares" not in without:
