@@ -77,6 +77,7 @@ class Work:
     sparsity : the pattern of zeros, '2:4', that its matrix operations skip; only an
         engine that knows it can.
     attention : the sizes of an attention kernel, where the work is one.
+    rows : of work that treats every row alike (softmax, norms), how many there are.
     """
 
     ops: Ops
@@ -87,6 +88,7 @@ class Work:
     workspace: Dim = 0
     sparsity: str | None = None
     attention: AttentionSizes | None = None
+    rows: Dim | None = None
 
     @property
     def flops(self) -> Dim:
@@ -173,9 +175,18 @@ class WorkBuilder:
         workspace: Dim = 0,
         sparsity: str | None = None,
         attention: AttentionSizes | None = None,
+        rows: Dim | None = None,
     ) -> Work:
         """Return the Work."""
         ops, accesses = dict(self.ops), tuple(self.accesses)
         return Work(
-            ops, accesses, macs, launches, extra_traffic, workspace, sparsity, attention
+            ops,
+            accesses,
+            macs,
+            launches,
+            extra_traffic,
+            workspace,
+            sparsity,
+            attention,
+            rows,
         )

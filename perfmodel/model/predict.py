@@ -36,6 +36,18 @@ RESIDENT = (0.13, 0.19)
 #: a product with a side this small has kernels without tiles, on the vector engine
 NARROW = 4
 
+#: eager: share of a launch that the device sees; the rest passes while it computes
+DEVICE_SHARE = 0.5
+#: eager: a launch of the category over that of a sum of two tensors, for what the host
+#: does besides (allocations, statistics, choice of a kernel)
+HOST_WORK = {"dense": 1.3, "attention": 1.5, "normalization": 1.75, "reduction": 1.27}
+#: the same where a kernel reads one tensor only
+ONE_INPUT = 1.18
+#: seconds that one unit spends on one row of a normalization
+ROW_SECONDS = 0.6e-6
+#: bytes of a row up to which a softmax keeps it in registers, and what that spares
+SHORT_ROW, SHORT_SPARES = 4096, 0.25
+
 _FAMILY = {"dense": "product", "attention": "attention", "normalization": "rows"}
 _FAMILY |= {"reduction": "rows"}
 assert set(_FAMILY) <= set(get_args(Category))
@@ -76,18 +88,19 @@ def estimate(
 
     last = machine.last_level.name
     if "shares" not in without:
-        share = eff["memory_share"] * (eff["row_share"] if family == "rows" else 1.0)
-        levels[last] = levels[last] / share
+        levels[last] = levels[last] / _stream_share(work, category, eff)
     if warm and "residency" not in without:
         levels[last] = levels[last] * _stays(by_level[last], machine, eff)
     memory = maximum(0.0, *levels.values())
-    overhead: Dim = work.launches * (0.0 if "launches" in without else eff[f"launch_{launch}"])
+    hard = "norm" in without
+    if category == "normalization" and work.rows is not None and "tiles" not in without:
+        if machine.kind == "gpu":
+            memory = combine(hard, memory, work.rows * (ROW_SECONDS / machine.engines[0].count))
 
     engines = {
         name: seconds / _share(engine.kind, family, eff, without)
         for name, (engine, seconds) in found.items()
     }
-    hard = "norm" in without
     busy: Dim = combine(hard, maximum(0.0, *engines.values()), memory)
     if family == "product" and "tiles" not in without:
         # What feeds a unit is part of a tile's step.
@@ -106,11 +119,13 @@ def estimate(
     if work.attention is not None and machine.kind == "gpu" and "tiles" not in without:
         name, busy, alone = _attention(work, work.attention, machine, memory, eff, without)
         engines[name] = alone
-        overhead = overhead * ATTENTION_LAUNCHES
     if not warm:
         busy = maximum(busy, floor)
-    if is_scalar(*by_level.values(), *(t for _, t in found.values()), overhead):
-        busy = float(busy)
+    overhead: Dim = 0.0 * work.launches
+    if "launches" not in without:
+        overhead = _launches(work, category, machine, launch, eff, busy)
+    if is_scalar(*by_level.values(), *(t for _, t in found.values()), work.launches):
+        busy, overhead = float(busy), float(overhead)
         engines = {name: float(t) for name, t in engines.items()}
         levels = {name: float(t) for name, t in levels.items()}
     time = busy + overhead
@@ -135,6 +150,37 @@ def _share(kind: str, family: str, eff: Efficiency, without: Set[str]) -> float:
     if kind != "matrix":
         return VECTOR_SHARE
     return eff["compute_share"] * (ATTENTION_SHARE if family == "attention" else 1.0)
+
+
+def _stream_share(work: Work, category: str, eff: Efficiency) -> Dim:
+    """Return the share of the last level's bandwidth that a kernel reaches."""
+    if family_of(category) != "rows":
+        return eff["memory_share"]
+    share = eff["memory_share"] * eff["row_share"]
+    if work.rows is None or category != "reduction":
+        return share
+    # Between one and two short rows the advantage fades.
+    short = clip(2.0 - work.bytes_read / work.rows / SHORT_ROW, 0.0, 1.0)
+    return minimum(eff["memory_share"], share / (1.0 - SHORT_SPARES * short))
+
+
+def _launches(
+    work: Work, category: str, machine: Machine, launch: Launch, eff: Efficiency, busy: Dim
+) -> Dim:
+    """Return the seconds that launches add to ``busy``.
+
+    In a graph each adds its own. Eager, the host launches ahead: a kernel that takes
+    longer than its launch hides it, but for the device's share.
+    """
+    each = eff[f"launch_{launch}"]
+    count = work.launches
+    if work.attention is not None and machine.kind == "gpu":
+        count = count * ATTENTION_LAUNCHES
+    if launch == "graph":
+        return count * each
+    reads = sum(1 for access in work.accesses if access.direction == "read")
+    factor = HOST_WORK.get(category, ONE_INPUT if reads == 1 else 1.0)
+    return maximum(count * each * DEVICE_SHARE, count * each * factor - busy)
 
 
 def _stays(moved: Dim, machine: Machine, eff: Efficiency) -> Dim:
