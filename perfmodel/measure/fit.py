@@ -23,12 +23,12 @@ from perfmodel.model import family_of
 from perfmodel.readers.kernel_table import KernelTable
 
 #: log ratio at which a row begins to count less
-OUTLIER = 0.2
+OUTLIER = 0.1
 #: width of the prior, in the logarithm of a parameter; shares move less than latencies
 WIDTHS: Mapping[str, float] = {"s": 1.0, "products": 0.5, "": 0.3}
 #: a parameter is told where the rows make its prior narrower than this share
-TOLD = 0.6
-STEPS, STEP = 25, 1e-3
+TOLD = 0.8
+STEPS, STEP = 25, 0.02
 #: rows below which a family's interval stays that of the rules
 FEW = 10
 #: measurements that the same code takes again differ by so much (4 to 8 %)
