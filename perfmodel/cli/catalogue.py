@@ -32,11 +32,12 @@ def run_list(what: str, form: str) -> None:
     else:
         from perfmodel.report.tables import print_table
 
-        print_table(rows, sys.stdout)
+        print_table(rows, sys.stdout, optional=("memory", "accuracy"))
 
 
 def _hardware() -> Rows:
     from perfmodel.machine import load_hardware
+    from perfmodel.report.device import accuracy_known
 
     rows = []
     for name in builtin_names("hardware"):
@@ -50,8 +51,10 @@ def _hardware() -> Rows:
                 "kind": machine.kind,
                 "peak_flop_per_s": best.peak,
                 "peak_format": best.dtype,
+                "memory": machine.last_level.name,
                 "bandwidth_bytes_per_s": machine.last_level.bandwidth,
                 "capacity_bytes": machine.capacity,
+                "accuracy": accuracy_known(machine),
                 "title": machine.title,
             }
         )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from perfmodel.errors import InputError
+from perfmodel.errors import InputError, shorten
 
 if TYPE_CHECKING:
     from perfmodel.machine import Machine
@@ -61,6 +62,7 @@ def run_calibrate(
     from perfmodel.catalog.strict_yaml import read_text
     from perfmodel.cli.commands import check_format
     from perfmodel.machine import load_hardware
+    from perfmodel.machine.schema import NAME_PATTERN
     from perfmodel.measure.calibration import calibrate
     from perfmodel.measure.fit import fit
     from perfmodel.report.files import write_text
@@ -70,6 +72,13 @@ def run_calibrate(
         raise InputError(f"cannot write a device to '{output}'", mend="its name must end in .yaml")
     if output.exists() and not force:
         raise InputError(f"'{output}' is there already", mend="use another name, or --force")
+    if not output.parent.is_dir():
+        raise InputError(f"cannot write '{output}': there is no folder '{output.parent}'")
+    if name is not None and not re.fullmatch(NAME_PATTERN, name):
+        raise InputError(
+            f"--name {shorten(name)}, expected small letters, digits, '.' and '-'",
+            mend="as in my-gpu",
+        )
     if not 0 <= holdout < 1:
         raise InputError(f"--holdout {holdout:g}, expected a share from 0 to below 1")
     base = load_hardware(hardware)

@@ -41,8 +41,13 @@ PARAMETERS: Mapping[str, Parameter] = {
     ),
 }
 
-#: kinds of kernels whose predictions have an interval of their own
-FAMILIES = ("product", "attention", "rows", "stream")
+#: kinds of kernels whose predictions have an interval of their own, and what they are
+FAMILIES: Mapping[str, str] = {
+    "product": "matrix products",
+    "attention": "attention",
+    "rows": "softmax and normalizations",
+    "stream": "streams",
+}
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ def _date(value: object) -> object:
         ) from None
 
 
+NAME_PATTERN = r"[a-z0-9][a-z0-9.\-]*"
 #: the key of an engine's speed-up on 2:4 weights
 SPARSE = "sparse_2_4"
 
@@ -188,7 +189,7 @@ class HardwareSpec(Spec):
     """
 
     schema_: Literal["perfmodel/hardware@1"] = Field(alias="schema")
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9.\-]*$")
+    name: str = Field(pattern=f"^{NAME_PATTERN}$")
     based_on: str | None = None
     title: str
     vendor: str

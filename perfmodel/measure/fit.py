@@ -99,7 +99,7 @@ class _Problem:
         """Return the best logarithms, and which of them the rows tell."""
         if not names:
             return start, []
-        widths = np.array([WIDTHS[PARAMETERS[name].unit] for name in names])
+        widths = _widths(names)
         low = np.array([np.log(PARAMETERS[n].least + _floor(n)) for n in names])
         high = np.array([np.log(PARAMETERS[n].most + _floor(n)) for n in names])
         logs, damping = np.clip(start, low, high), 1e-2
@@ -123,15 +123,17 @@ class _Problem:
                 damping *= 6
             if not moved:
                 break
-        slope = self.jacobian(names, logs, rest)
-        weight = 1 / (_noise(rest) ** 2 * np.sqrt(1 + (rest / OUTLIER) ** 2))
-        spread = np.linalg.inv((slope.T * weight) @ slope + np.diag(1 / widths**2))
-        return logs, list(np.sqrt(np.diag(spread)) < TOLD * widths)
+        posterior, _ = _posterior(self.jacobian(names, logs, rest), rest, widths)
+        return logs, list(np.sqrt(np.diag(posterior)) < TOLD * widths)
 
     def result(self, names: Sequence[str], logs: Array) -> Efficiency:
         """Return the efficiency with the rows that told each parameter."""
         rest = self.residuals(names, logs)
-        slope = np.abs(self.jacobian(names, logs, rest))
+        jacobian = self.jacobian(names, logs, rest)
+        _, leverage = _posterior(jacobian, rest, _widths(names))
+        # A row that the fit leaned on is closer to it than a new one would be.
+        off = np.abs(rest) / np.sqrt(np.maximum(1 - leverage, 0.25))
+        slope = np.abs(jacobian)
         error = np.abs(np.exp(rest) - 1)
         today, source = date.today().isoformat(), Path(self.table.source).name
         parameters = dict(self.start.parameters)
@@ -146,7 +148,7 @@ class _Problem:
             rows = families == family
             count = int(np.sum(rows))
             if count >= FEW:
-                factor = _factor(np.abs(rest[rows]), len(names))
+                factor = _factor(off[rows])
                 residual = float(np.mean(error[rows]))
                 spreads[family] = Spread(factor, "fitted", count, residual, today, source)
         return Efficiency(parameters, spreads)
@@ -162,14 +164,24 @@ def _loss(rest: Array, noise: float, prior: Array) -> float:
     return float(np.sum(rows) + np.sum(prior**2))
 
 
-def _factor(off: Array, parameters: int) -> float:
+def _widths(names: Sequence[str]) -> Array:
+    return np.array([WIDTHS[PARAMETERS[name].unit] for name in names])
+
+
+def _posterior(slope: Array, rest: Array, widths: Array) -> tuple[Array, Array]:
+    """Return the covariance of the parameters given the rows, and each row's leverage."""
+    weight = 1 / (_noise(rest) ** 2 * np.sqrt(1 + (rest / OUTLIER) ** 2))
+    precision = (slope.T * weight) @ slope + np.diag(1 / widths**2)
+    covariance: Array = np.linalg.inv(precision).astype(np.float64)
+    return covariance, weight * np.einsum("ij,jk,ik->i", slope, covariance, slope)
+
+
+def _factor(off: Array) -> float:
     """Return the factor that holds 90 % of rows to come.
 
-    The quantile of as many rows as there are, one more added far off (as in conformal
-    prediction), widened by what the fit took from them.
+    The quantile of as many rows as there are and one more that is far off, as in
+    conformal prediction.
     """
     count = len(off)
     level = min(1.0, np.ceil(0.9 * (count + 1)) / count)
-    quantile = float(np.quantile(off, level, method="higher"))
-    taken = np.sqrt(count / max(count - min(parameters, count // 2), 1))
-    return float(np.exp(max(quantile * taken, REPEAT)))
+    return float(np.exp(max(np.quantile(off, level, method="higher"), REPEAT)))

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from perfmodel.machine import ComputeEngine, Machine, Rate
+from perfmodel.machine import PARAMETERS, ComputeEngine, Machine, Rate, efficiency_of
+from perfmodel.machine.efficiency import FAMILIES
+from perfmodel.machine.efficiency_file import show_value
 from perfmodel.units import format_capacity, format_si
 
 Data = dict[str, Any]
@@ -26,6 +28,7 @@ def describe_device(machine: Machine) -> Data:
         "vendor": machine.vendor,
         "kind": machine.kind,
         "released": machine.released or None,
+        "based_on": machine.based_on,
         "clocks_hz": dict(machine.clocks),
         "tdp_w": machine.tdp,
         "launch_overhead_s": dict(machine.overhead),
@@ -48,6 +51,19 @@ def describe_device(machine: Machine) -> Data:
                 "latency_s": link.latency,
             }
             for link in machine.links
+        ],
+        "efficiency": [
+            {
+                "parameter": name,
+                "unit": PARAMETERS[name].unit or None,
+                "meaning": PARAMETERS[name].meaning,
+                **vars(estimate),
+            }
+            for name, estimate in efficiency_of(machine).parameters.items()
+        ],
+        "accuracy": [
+            {"family": family, **vars(spread)}
+            for family, spread in efficiency_of(machine).spreads.items()
         ],
         "provenance": [
             {
@@ -131,6 +147,24 @@ def device_sections(data: Data) -> Data:
             }
             for link in data["interconnect"]
         ],
+        "efficiency: what kernels reach of it": _told(
+            {
+                "parameter": item["parameter"],
+                "value": show_value(PARAMETERS[item["parameter"]], item["value"]),
+                "from": _found(item, "by rule"),
+                "meaning": item["meaning"],
+            }
+            for item in data["efficiency"]
+        ),
+        "accuracy known (90 % of measured times lie within the factor of the prediction)": [
+            {
+                "kernels": FAMILIES[item["family"]],
+                "factor": f"{item['factor']:.3g}",
+                "mean error": "-" if item["residual"] is None else f"{item['residual']:.1%}",
+                "from": _found(item, "never measured: by rule"),
+            }
+            for item in data["accuracy"]
+        ],
         "where the numbers come from": [
             {"number": item["number"], "method": item["method"], "evidence": _evidence(item)}
             for item in data["provenance"]
@@ -140,6 +174,27 @@ def device_sections(data: Data) -> Data:
             for s in data["sources"]
         ],
     }
+
+
+def _found(item: Mapping[str, Any], default: str) -> str:
+    """Return how a number was found, from how many kernels, when, and in which data."""
+    if item["method"] == "default":
+        return default
+    if item["method"] == "carried over":
+        return f"carried over from {item['source']}"
+    return f"{item['method']}, {item['n']:,} kernels of {item['source']}, {item['date']}"
+
+
+def accuracy_known(machine: Machine) -> str:
+    """Return in a few words how well predictions for a device are known."""
+    spreads = efficiency_of(machine).spreads
+    measured = {f: s for f, s in spreads.items() if s.method in ("fitted", "measured")}
+    if not measured:
+        sources = sorted({str(s.source) for s in spreads.values() if s.method == "carried over"})
+        return f"carried over from {', '.join(sources)}" if sources else "never measured"
+    return ", ".join(
+        f"{FAMILIES[family]} {spread.residual or 0:.0%}" for family, spread in measured.items()
+    )
 
 
 def _roof_text(roof: Data, memory: Iterable[Data]) -> dict[str, str]:
