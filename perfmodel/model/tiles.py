@@ -112,7 +112,8 @@ def _best(
             moved = memory if splits == 1 else memory + 2 * splits * partial / on.bytes_per_s
             time = combine(on.hard, alone, moved)
             if splits > 1:
-                time = time + on.latency
+                # Libraries do not split the depth of products in a batch.
+                time = np.where(groups > 1, np.inf, time + on.latency)
             better = time < best
             best, compute = np.where(better, time, best), np.where(better, alone, compute)
     return best, compute
