@@ -100,15 +100,19 @@ class Call:
 
         Inputs that are stored with the model become nodes of their own.
         ``stored`` maps the operator's own weights to the tensors they are in the file,
-        so that what is shared counts once, and gives the weights their format.
+        so that what is shared counts once, and gives the weights their format; those
+        that the model computes are no parameters but tensors that the node reads.
         """
         made = make_operator(op, **attributes) if isinstance(op, str) else op
-        weights = {k: v for k, v in (stored or {}).items() if v is not None}
+        present = {k: v for k, v in (stored or {}).items() if v is not None}
+        weights = {k: v for k, v in present.items() if v.is_constant}
+        given = {k: v for k, v in present.items() if k not in weights}
+        inputs = (*inputs, *given.values())
         codes = integers.codes_of(self, made.name, inputs, weights)
         tensors = [self.net.tensor(v) for v in codes or inputs]
         if precision is None and weights:
             precision = self._precision(next(iter(weights.values())), tensors)
-        outputs = self.net.add(self.name + suffix, made, tensors, precision, weights)
+        outputs = self.net.add(self.name + suffix, made, tensors, precision, weights, tuple(given))
         values = tuple(Value(t.name, t.dtype, t.shape, tensor=t) for t in outputs)
         return tuple(integers.real(self, v, inputs[0].dtype) for v in values) if codes else values
 
