@@ -133,7 +133,7 @@ def moe_grad(
     for row in range(first, first + _padding(len(places), a)):
         nothing = [constant(dy.flat[0], 0.0)] * D
         _expert_grad(nothing, nothing, chosen[0], row, weights, kept, made)
-    return {"input 0": dx, **{"input 1": d for d in dscores}, **made}
+    return {**{f"input {i}": d for i, d in enumerate((dx, *dscores))}, **made}
 
 
 def _expert_grad(

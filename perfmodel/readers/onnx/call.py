@@ -126,9 +126,16 @@ class Call:
         return replace(net, name=f"{form}/{active}", weight=form, activation=active)
 
     def opaque(
-        self, *shapes: Sequence[Dim], formats: Sequence[str] | None = None, known: bool = True
+        self,
+        *shapes: Sequence[Dim],
+        formats: Sequence[str] | None = None,
+        known: bool = True,
+        read: Sequence[Value] | None = None,
     ) -> tuple[Value, ...]:
-        """Put a node into the graph of which only the bytes are known; returns its outputs."""
+        """Put a node into the graph of which only the bytes are known; returns its outputs.
+
+        It reads all inputs, or what ``read`` says.
+        """
         first = next((v.dtype for v in self.inputs if v is not None), self.net.main)
         names = list(formats or [first] * len(shapes))
         op = make_operator(
@@ -139,7 +146,8 @@ class Call:
             known=known,
             formats=" ".join(self.net.format(n) for n in names),
         )
-        read = [v for v in self.inputs if v is not None and v.items is None]
+        if read is None:
+            read = [v for v in self.inputs if v is not None and v.items is None]
         return self.emit(op, *read)
 
     def view(self, value: Value, shape: Sequence[Dim]) -> Value:
