@@ -113,7 +113,7 @@ def _row(cost: NodeCost, phase: str) -> dict[str, Any]:
         "input_shapes": [list(t.shape) for t in node.reads()],
         "output_shapes": [list(t.shape) for t in node.writes()],
         "parameters": total(
-            w.elements for w in tensors.weights if w.is_parameter and node.role == "forward"
+            w.elements for w in tensors.own_weights if w.is_parameter and node.role == "forward"
         ),
         "macs": cost.macs,
         "flops": cost.flops,

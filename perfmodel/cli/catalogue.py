@@ -155,7 +155,7 @@ def show_workload(name: str, phase: str | None, dims: dict[str, Any]) -> dict[st
                 "inputs": " ".join(show_shape(t.shape) for t in node.tensors.inputs),
                 "output": show_shape(node.output.shape),
                 "parameters": format_si(
-                    float(total(w.elements for w in node.tensors.weights if w.is_parameter)), ""
+                    float(total(w.elements for w in node.tensors.own_weights if w.is_parameter)), ""
                 ).strip(),
                 **({"sees": "x".join(map(str, fields.get(node.name, ["-"])))} if fields else {}),
             }
