@@ -77,8 +77,7 @@ def estimate(
     Raises InputError where the device cannot do matrix work in the format, or
     sum it so.
     """
-    if accumulate is not None:
-        work = roofline.summing(work, machine, accumulate)
+    work = roofline.summing(work, machine, accumulate)
     found = roofline.engine_times(work, machine, accumulate)
     levels, by_level = roofline.level_times(work, machine)
     floor = roofline.ideal(work, machine, found)
@@ -88,6 +87,9 @@ def estimate(
 
     last = machine.last_level.name
     if "shares" not in without:
+        if machine.kind != "gpu":
+            levels = {name: t / eff["memory_share"] for name, t in levels.items()}
+            levels[last] = levels[last] * eff["memory_share"]
         levels[last] = levels[last] / _stream_share(work, category, eff)
     if warm and "residency" not in without:
         levels[last] = levels[last] * _stays(by_level[last], machine, eff)
@@ -268,6 +270,8 @@ def _products(
     for gemm in traffic.gemms:
         part = memory * (gemm.macs / macs)
         partial = gemm.groups * gemm.m * gemm.n * traffic.accumulator_bytes
+        time: Dim
+        alone: Dim
         time, alone = gemm_seconds(gemm.groups, gemm.m, gemm.n, gemm.k * stretch, part, partial, on)
         if narrow is not None:
             lanes = gemm.macs * stretch * 2 / (narrow[1].peak * VECTOR_SHARE)

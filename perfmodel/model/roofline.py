@@ -20,7 +20,7 @@ def can_run(work: Work, machine: Machine, accumulate: str | None = None) -> bool
     )
 
 
-def summing(work: Work, machine: Machine, accumulate: str) -> Work:
+def summing(work: Work, machine: Machine, accumulate: str | None) -> Work:
     """Return ``work`` with partial sums in the format that ``machine`` then takes."""
     for kind, dtype in work.ops:
         if kind == "matrix" and (found := machine.rate(kind, dtype, accumulate)):

@@ -7,6 +7,7 @@ decrease with any size, so neither does the least of them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,18 +60,21 @@ class Tiling:
 def combine(hard: bool, first: Dim, second: Dim) -> Array:
     """Return the larger of the two where ``hard``, else the cube root of the sum of cubes."""
     a, b = np.broadcast_arrays(np.asarray(first, np.float64), np.asarray(second, np.float64))
-    largest = np.maximum(a, b)
+    largest: Array = np.maximum(a, b)
     if hard:
         return largest
     safe = np.where(largest > 0, largest, 1.0)
     ratio = np.minimum(a, b) / safe
+    joined = safe * np.cbrt(1.0 + ratio * ratio * ratio) * (largest > 0)
     # Never below the larger, whatever the rounding.
-    return np.maximum(largest, safe * np.cbrt(1.0 + ratio * ratio * ratio) * (largest > 0))
+    together: Array = np.maximum(largest, joined)
+    return together
 
 
 def throttled(seconds: Array, share: float) -> Array:
     """Return the time at the clock that long kernels sustain; nothing changes far below HEATING."""
-    return seconds + share * seconds * seconds / (seconds + HEATING)
+    longer: Array = seconds + share * seconds * seconds / (seconds + HEATING)
+    return longer
 
 
 def gemm_seconds(
@@ -90,13 +94,12 @@ def gemm_seconds(
     time, compute = np.empty(flat[0].size), np.empty(flat[0].size)
     for start in range(0, flat[0].size, BLOCK):
         part = slice(start, start + BLOCK)
-        time[part], compute[part] = _best(*(a[part] for a in flat), on=on)
+        time[part], compute[part] = _best([a[part] for a in flat], on)
     return time.reshape(shape), compute.reshape(shape)
 
 
-def _best(
-    groups: Array, m: Array, n: Array, k: Array, memory: Array, partial: Array, on: Tiling
-) -> tuple[Array, Array]:
+def _best(sizes: Sequence[Array], on: Tiling) -> tuple[Array, Array]:
+    groups, m, n, k, memory, partial = sizes
     best, compute = np.full(m.size, np.inf), np.zeros(m.size)
     edges = sorted({edge for tile in on.tiles for edge in tile})
     rows = {edge: np.ceil(m / edge) * groups for edge in edges}
