@@ -264,7 +264,7 @@ def _products(
         tiles=TILES if gpu else ((1, 1),),
         splits=SPLITS if gpu and "split" not in without else (1,),
     )
-    narrow = machine.rate("vector", formats[0]) if gpu and engine.kind == "matrix" else None
+    narrow = machine.rate("vector", formats[0]) if gpu else None
     seconds: Dim = 0.0
     compute: Dim = 0.0
     for gemm in traffic.gemms:

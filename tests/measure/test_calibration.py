@@ -270,7 +270,9 @@ def test_a_wrong_command_line_is_one_line_and_nothing_written(
 
 def test_interrupted_it_leaves_nothing_half_written(kernels, tmp_path):
     code = (
-        "import sys, perfmodel.measure.fit as f\n"
+        "import signal, sys, perfmodel.measure.fit as f\n"
+        # A job in the background inherits that it ignores interrupts.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "def slow(machine, table):\n"
         "    print('fitting', flush=True)\n"
         "    import time; time.sleep(60)\n"
