@@ -89,8 +89,8 @@ def _cost(node: Node, machine: Machine, how: Mapping[str, Any]) -> NodeCost:
             f" {offered[0].work.sparsity} weights in that format",
             mend="take algorithm=auto or dense, which multiply them",
         )
-    category = node.op.category
-    options = [_with(node, a, estimate(a.work, machine, **how, category=category)) for a in able]
+    how = {**how, "category": node.op.category, "host_work": node.op.host_work}
+    options = [_with(node, a, estimate(a.work, machine, **how)) for a in able]
     return options[0] if len(options) == 1 else _fastest(options)
 
 

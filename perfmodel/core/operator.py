@@ -122,6 +122,7 @@ class Operator(ABC):
     input_sizes : inline sizes that are the shape of the one input, channels second;
         what reads its inline sizes otherwise defines `from_sizes`.
     is_view : the output is the input's memory under another shape.
+    host_work : what the host does for an eager launch, over that of a sum of two tensors.
     """
 
     name: ClassVar[str]
@@ -133,6 +134,7 @@ class Operator(ABC):
     fixed: ClassVar[frozenset[str]] = frozenset()
     input_sizes: ClassVar[tuple[str, ...]]
     is_view: ClassVar[bool] = False
+    host_work: ClassVar[float] = 1.0
 
     @abstractmethod
     def infer(self, inputs: Sequence[Tensor], precision: Precision) -> Inferred:

@@ -16,28 +16,40 @@ Method = Literal["measured", "fitted", "carried over", "default"]
 
 @dataclass(frozen=True)
 class Parameter:
-    """One number of a device: its unit ('s', 'products' or '' for a share), meaning, bounds."""
+    """One number of a device: its unit ('s', 'products' or '' for a share), meaning, bounds.
+
+    ``width`` is how far devices lie apart, in the number's logarithm.
+    """
 
     unit: str
     meaning: str
     least: float
     most: float
+    width: float
 
 
 PARAMETERS: Mapping[str, Parameter] = {
-    "launch_graph": Parameter("s", "from one kernel of a graph to the next", 0.0, 1e-3),
-    "launch_eager": Parameter("s", "a kernel launched by itself, as its timer sees it", 0.0, 1e-2),
-    "compute_share": Parameter("", "share of an engine's peak that long products reach", 0.05, 1.0),
-    "memory_share": Parameter("", "share of the last level's bandwidth in streams", 0.05, 1.0),
-    "cache_gain": Parameter("", "bandwidth of the last-level cache over that of memory", 1.0, 20.0),
-    "step": Parameter(
-        "products", "products that a step of the depth is worth at the least", 0.0, 1e5
+    "launch_graph": Parameter("s", "from one kernel of a graph to the next", 0.0, 1e-3, 0.5),
+    "launch_eager": Parameter(
+        "s", "a sum of two tensors launched by itself, as its timer sees it", 0.0, 1e-2, 1.0
     ),
-    "latency": Parameter("s", "lost by a split of the depth; 0.3 of it by a wave", 0.0, 1e-4),
-    "block": Parameter("s", "least time of a block of queries in attention", 0.0, 1e-4),
-    "throttle": Parameter("", "slow-down of kernels far over 0.5 ms by the power limit", 0.0, 2.0),
+    "compute_share": Parameter(
+        "", "share of an engine's peak that long products reach", 0.05, 1.0, 0.3
+    ),
+    "memory_share": Parameter("", "share of the last level's bandwidth in streams", 0.05, 1.0, 0.3),
+    "cache_gain": Parameter(
+        "", "bandwidth of the last-level cache over that of memory", 1.0, 20.0, 0.5
+    ),
+    "step": Parameter(
+        "products", "products that a step of the depth is worth at the least", 0.0, 1e5, 0.5
+    ),
+    "latency": Parameter("s", "lost by a split of the depth", 0.0, 1e-4, 1.0),
+    "block": Parameter("s", "least time of a block of queries in attention", 0.0, 1e-4, 0.5),
+    "throttle": Parameter(
+        "", "slow-down of kernels far over 0.5 ms by the power limit", 0.0, 3.0, 1.0
+    ),
     "row_share": Parameter(
-        "", "softmax and normalizations: share of the bandwidth of streams", 0.05, 1.0
+        "", "softmax and normalizations: share of the bandwidth of streams", 0.05, 1.5, 0.15
     ),
 }
 

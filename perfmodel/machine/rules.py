@@ -22,7 +22,7 @@ _GPU = {
     "latency": 2.0e-6,
     "block": 4.0e-6,
     "throttle": 0.20,
-    "row_share": 0.70,
+    "row_share": 0.9,
 }
 #: an engine without a menu of tiles: its cores keep busy on any block
 _OTHER = {**_GPU, "step": 0.0, "latency": 0.0, "block": 0.0, "throttle": 0.0, "cache_gain": 1.0}

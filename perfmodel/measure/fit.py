@@ -8,7 +8,7 @@ narrower than that is not told by the rows, and stays as it was.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -24,8 +24,6 @@ from perfmodel.readers.kernel_table import KernelTable
 
 #: log ratio at which a row begins to count less
 OUTLIER = 0.1
-#: width of the prior, in the logarithm of a parameter; shares move less than latencies
-WIDTHS: Mapping[str, float] = {"s": 1.0, "products": 0.5, "": 0.3}
 #: a parameter is told where the rows make its prior narrower than this share
 TOLD = 0.8
 STEPS, STEP = 25, 0.02
@@ -165,7 +163,7 @@ def _loss(rest: Array, noise: float, prior: Array) -> float:
 
 
 def _widths(names: Sequence[str]) -> Array:
-    return np.array([WIDTHS[PARAMETERS[name].unit] for name in names])
+    return np.array([PARAMETERS[name].width for name in names])
 
 
 def _posterior(slope: Array, rest: Array, widths: Array) -> tuple[Array, Array]:

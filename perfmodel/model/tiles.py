@@ -16,18 +16,19 @@ from perfmodel.core.dims import Array, Dim
 
 #: rows and columns of the output that one unit computes at a time
 TILES = (
-    (16, 64), (64, 16), (32, 64), (64, 32), (32, 128), (128, 32), (64, 64), (64, 128), (128, 64),
-    (64, 256), (256, 64), (128, 128), (128, 256), (256, 128), (16, 128), (128, 16), (32, 32),
-    (256, 256),
+    (32, 32), (64, 64), (128, 32), (32, 128), (64, 128), (128, 64), (128, 128), (128, 256),
+    (256, 128),
 )  # fmt: skip
 #: parts that the depth may be cut into, each computed by a unit of its own
 SPLITS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 #: products of a step that feeding a tile's edges is worth: (rows + columns) times this
-FEED = 30.0
+FEED = 15.0
+#: depth that starting and ending a tile is worth on engines for matrices
+FILL = 96.0
 #: exponent by which a step's three limits combine
-STEP_NORM = 2.5
+STEP_NORM = 3.0
 #: share of the latency of a split that every further wave of tiles costs
-WAVE_LATENCY = 0.3
+WAVE_LATENCY = 0.15
 #: seconds from which a kernel runs at the clock that the power limit sustains
 HEATING = 5e-4
 #: points evaluated at once, so that intermediate arrays stay in cache
@@ -40,7 +41,7 @@ class Tiling:
 
     ``units`` work side by side, each at ``rate`` products (multiply-adds) a second; a
     step of the depth takes at least ``step`` products' time, and ``feed`` times the edges
-    of the tile; ``latency`` seconds are lost by a split, ``throttle`` is the share by
+    of the tile; a tile takes ``fill`` steps more than its depth; ``latency`` seconds are lost by a split, ``throttle`` is the share by
     which kernels far over HEATING slow down. ``bytes_per_s`` is the achievable bandwidth;
     ``hard``: the slower of compute and memory counts alone.
     """
@@ -49,6 +50,7 @@ class Tiling:
     rate: float
     step: float
     feed: float
+    fill: float
     latency: float
     throttle: float
     bytes_per_s: float
@@ -83,10 +85,10 @@ def gemm_seconds(
     """Return (seconds, seconds of compute alone) of ``groups`` products c[m,n] = a[m,k] b[k,n].
 
     ``memory`` is the seconds of moving the operands, ``partial_bytes`` what one set of
-    partial sums takes. A wave is as many tiles as there are units; it costs ``k`` steps:
+    partial sums takes. A wave is as many tiles as there are units; it costs ``k`` steps and those of its start and end:
 
         step = norm(tm tn, feed (tm + tn), step) products
-        time = norm(waves k / splits step / rate, memory) + latency of the split
+        time = norm(waves (k / splits + fill) step / rate, memory) + latency of the split
     """
     arrays = np.broadcast_arrays(groups, m, n, k, memory, partial_bytes)
     shape = arrays[0].shape
@@ -107,11 +109,12 @@ def _best(sizes: Sequence[Array], on: Tiling) -> tuple[Array, Array]:
     for tm, tn in on.tiles:
         limits = (tm * tn, on.feed * (tm + tn), on.step)
         step = sum(x**STEP_NORM for x in limits) ** (1 / STEP_NORM)
-        depth, load = k * (step / on.rate), rows[tm] * columns[tn] / on.units
+        pace, load = step / on.rate, rows[tm] * columns[tn] / on.units
         for splits in on.splits:
             # A menu of one has no quantum: a core takes any share of a block.
             waves = np.ceil(load * splits) if len(on.tiles) > 1 else load
-            alone = throttled(waves * (depth / splits + WAVE_LATENCY * on.latency), on.throttle)
+            tile = (k / splits + on.fill) * pace + WAVE_LATENCY * on.latency
+            alone = throttled(waves * tile, on.throttle)
             moved = memory if splits == 1 else memory + 2 * splits * partial / on.bytes_per_s
             time = combine(on.hard, alone, moved)
             if splits > 1:

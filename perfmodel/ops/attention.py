@@ -71,6 +71,7 @@ class Attention(Operator):
 
     name = "attention"
     category = "attention"
+    host_work = 1.5
     arity = (3, 4)
     sizes = {
         "batch": REQUIRED,

@@ -55,6 +55,7 @@ class ConvTranspose(Operator):
     """
 
     category = "dense"
+    host_work = 2.1
     rank: ClassVar[int]
 
     out_channels: Dim = size(doc="output channels, K")

@@ -60,6 +60,7 @@ class Filters(Operator):
     """
 
     category = "dense"
+    host_work = 2.1
     rank: ClassVar[int]
 
     kernel: Any = pair(doc="size of a filter along each axis")

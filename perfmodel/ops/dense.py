@@ -36,6 +36,7 @@ class Matmul(Operator):
     """
 
     name = "matmul"
+    host_work = 1.4
     category = "dense"
     arity = 2
     sizes = {"m": REQUIRED, "n": REQUIRED, "k": REQUIRED, "batch": 1}
@@ -100,6 +101,7 @@ class Affine(Operator):
     """
 
     name = "affine"
+    host_work = 2.1
     category = "dense"
     sizes = {"m": REQUIRED, "n": REQUIRED, "k": REQUIRED, "bias": True}
     example = "affine:m=128,n=4096,k=1024"

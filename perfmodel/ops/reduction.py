@@ -42,6 +42,7 @@ class RowReduction(Operator):
     """Base of operators that treat every row alike: ``x[..., C] -> y[..., C]``."""
 
     category = "reduction"
+    host_work = 1.28
     sizes = {"rows": REQUIRED, "cols": REQUIRED}
     input_sizes = ("rows", "cols")
     small: ClassVar[tuple[Mapping[str, Any], ...]] = (

@@ -79,7 +79,13 @@ class _Row:
             (name, value if _is_apart(self.op, name, value) else None)
             for name, value in sorted(self.sizes.items())
         )
-        return self.op.name, self.dtype, self.launch, apart
+        return self.op.name, self.runs.name, self.dtype, self.launch, apart
+
+    @property
+    def runs(self) -> type[Operator]:
+        """The operator that is bound: one product by itself is a linear layer without a bias."""
+        alone = self.op.name == "matmul" and self.sizes.get("batch", 1) == 1
+        return get_operator("affine") if alone else self.op
 
 
 def _is_apart(op: type[Operator], name: str, value: Any) -> bool:
@@ -156,8 +162,10 @@ class KernelTable:
 def _bind(row: _Row, sizes: Mapping[str, Any]) -> Graph:
     about = {"title": first_line(row.op), "family": "operator"}
     precision = parse_precision(row.dtype)
-    workload = InlineWorkload(row.op.name, ("inference",), precision, about, row.op, sizes)
-    return workload.bind()
+    op = row.runs
+    if op is not row.op:
+        sizes = {name: size for name, size in sizes.items() if name in op.sizes} | {"bias": False}
+    return InlineWorkload(op.name, ("inference",), precision, about, op, sizes).bind()
 
 
 def read_kernels(file: Path, devices: Collection[str] | None = None) -> KernelTable:
