@@ -44,7 +44,9 @@ PARAMETERS: Mapping[str, Parameter] = {
         "products", "products that a step of the depth is worth at the least", 0.0, 1e5, 0.5
     ),
     "latency": Parameter("s", "lost by a split of the depth", 0.0, 1e-4, 1.0),
-    "block": Parameter("s", "least time of a block of queries in attention", 0.0, 1e-4, 0.5),
+    "norm_launch": Parameter(
+        "", "eager launch of a normalization over that of a sum", 0.5, 10.0, 0.3
+    ),
     "throttle": Parameter(
         "", "slow-down of kernels far over 0.5 ms by the power limit", 0.0, 3.0, 1.0
     ),

@@ -20,12 +20,12 @@ _GPU = {
     "cache_gain": 1.5,
     "step": 4500.0,
     "latency": 2.0e-6,
-    "block": 4.0e-6,
+    "norm_launch": 1.75,
     "throttle": 0.20,
     "row_share": 0.9,
 }
 #: an engine without a menu of tiles: its cores keep busy on any block
-_OTHER = {**_GPU, "step": 0.0, "latency": 0.0, "block": 0.0, "throttle": 0.0, "cache_gain": 1.0}
+_OTHER = {**_GPU, "step": 0.0, "latency": 0.0, "throttle": 0.0, "cache_gain": 1.0}
 
 #: factor within which 90 % of kernels lie on either side, on a device never measured
 _SPREAD_GPU = {"product": 1.45, "attention": 2.0, "rows": 1.5, "stream": 1.3}

@@ -23,7 +23,7 @@ from perfmodel.model import family_of
 from perfmodel.readers.kernel_table import KernelTable
 
 #: log ratio at which a row begins to count less
-OUTLIER = 0.1
+OUTLIER = 0.05
 #: a parameter is told where the rows make its prior narrower than this share
 TOLD = 0.8
 STEPS, STEP = 25, 0.02
@@ -63,6 +63,7 @@ class _Problem:
     def __init__(self, machine: Machine, table: KernelTable, start: Efficiency) -> None:
         self.machine, self.table, self.start = machine, table, start
         self.measured = np.log(table.measured)
+        self.families = np.array([family_of(c) for c in table.column("class")])
 
     def _values(self, names: Sequence[str], logs: Array) -> dict[str, float]:
         return {
@@ -80,6 +81,14 @@ class _Problem:
         """Return ln(predicted / measured) by row."""
         found = predict(self.table, self._machine(names, logs)).time
         return np.log(np.maximum(found, 1e-30)) - self.measured
+
+    def noise(self, rest: Array) -> Array:
+        """Return by row the standard deviation of its family's rows that are no outliers."""
+        found = np.empty(len(rest))
+        for family in set(self.families):
+            rows = self.families == family
+            found[rows] = np.clip(1.4826 * np.median(np.abs(rest[rows])), REPEAT, 0.5)
+        return found
 
     def jacobian(self, names: Sequence[str], logs: Array, at: Array) -> Array:
         """Return the change of every residual with every parameter's logarithm."""
@@ -104,7 +113,7 @@ class _Problem:
         rest = self.residuals(names, logs)
         for _ in range(STEPS):
             slope = self.jacobian(names, logs, rest)
-            noise = _noise(rest)
+            noise = self.noise(rest)
             weight = 1 / (noise**2 * np.sqrt(1 + (rest / OUTLIER) ** 2))
             gradient = slope.T @ (weight * rest) + (logs - start) / widths**2
             curvature = (slope.T * weight) @ slope + np.diag(1 / widths**2)
@@ -121,14 +130,14 @@ class _Problem:
                 damping *= 6
             if not moved:
                 break
-        posterior, _ = _posterior(self.jacobian(names, logs, rest), rest, widths)
+        posterior, _ = _posterior(self.jacobian(names, logs, rest), rest, self.noise(rest), widths)
         return logs, list(np.sqrt(np.diag(posterior)) < TOLD * widths)
 
     def result(self, names: Sequence[str], logs: Array) -> Efficiency:
         """Return the efficiency with the rows that told each parameter."""
         rest = self.residuals(names, logs)
         jacobian = self.jacobian(names, logs, rest)
-        _, leverage = _posterior(jacobian, rest, _widths(names))
+        _, leverage = _posterior(jacobian, rest, self.noise(rest), _widths(names))
         # A row that the fit leaned on is closer to it than a new one would be.
         off = np.abs(rest) / np.sqrt(np.maximum(1 - leverage, 0.25))
         slope = np.abs(jacobian)
@@ -141,9 +150,8 @@ class _Problem:
                 value, "fitted", int(np.sum(tells)), float(np.mean(error[tells])), today, source
             )
         spreads = dict(self.start.spreads)
-        families = np.array([family_of(c) for c in self.table.column("class")])
-        for family in sorted(set(families)):
-            rows = families == family
+        for family in sorted(set(self.families)):
+            rows = self.families == family
             count = int(np.sum(rows))
             if count >= FEW:
                 factor = _factor(off[rows])
@@ -152,12 +160,7 @@ class _Problem:
         return Efficiency(parameters, spreads)
 
 
-def _noise(rest: Array) -> float:
-    """Return the standard deviation of the rows that are no outliers."""
-    return float(np.clip(1.4826 * np.median(np.abs(rest)), REPEAT, 0.5))
-
-
-def _loss(rest: Array, noise: float, prior: Array) -> float:
+def _loss(rest: Array, noise: Array, prior: Array) -> float:
     rows = 2 * (OUTLIER / noise) ** 2 * (np.sqrt(1 + (rest / OUTLIER) ** 2) - 1)
     return float(np.sum(rows) + np.sum(prior**2))
 
@@ -166,9 +169,11 @@ def _widths(names: Sequence[str]) -> Array:
     return np.array([PARAMETERS[name].width for name in names])
 
 
-def _posterior(slope: Array, rest: Array, widths: Array) -> tuple[Array, Array]:
+def _posterior(
+    slope: Array, rest: Array, noise: Array, widths: Array
+) -> tuple[Array, Array]:
     """Return the covariance of the parameters given the rows, and each row's leverage."""
-    weight = 1 / (_noise(rest) ** 2 * np.sqrt(1 + (rest / OUTLIER) ** 2))
+    weight = 1 / (noise**2 * np.sqrt(1 + (rest / OUTLIER) ** 2))
     precision = (slope.T * weight) @ slope + np.diag(1 / widths**2)
     covariance: Array = np.linalg.inv(precision).astype(np.float64)
     return covariance, weight * np.einsum("ij,jk,ik->i", slope, covariance, slope)

@@ -36,5 +36,6 @@ def launch_seconds(
         return count * each
     reads = sum(1 for access in work.accesses if access.direction == "read")
     alone = ONE_INPUT if category == "elementwise" and reads == 1 else 1.0
+    alone = eff["norm_launch"] if category == "normalization" else alone
     whole = count * (each * host_work * alone)
     return maximum(BEFORE.get(category, BEFORE_OTHERS) * whole, whole - busy)

@@ -26,10 +26,14 @@ from perfmodel.model.times import Times
 
 #: what can be switched off, to show what it is worth
 TERMS = ("launches", "shares", "tiles", "split", "residency", "norm", "throttle")
+#: a block of queries takes at least so long
+BLOCK_SECONDS = 4.0e-6
 #: attention reaches this share of what long products reach
 ATTENTION_SHARE = 0.7
 #: vector and special engines reach this share of their peak
 VECTOR_SHARE = 0.95
+#: tiles reach this share of the bandwidth of streams
+TILES_SHARE = 0.8
 #: what a byte written costs over one read, less one
 WRITING = 0.14
 #: bytes over the last cache's capacity between which data stops to stay from one
@@ -144,6 +148,8 @@ def _achieved(
     share = eff["memory_share"] * (eff["row_share"] if family == "rows" else 1.0)
     if machine.kind != "gpu":
         return {name: seconds / share for name, seconds in levels.items()}
+    if family == "product":
+        share = share * TILES_SHARE
     last, found = machine.last_level, dict(levels)
     assert last.bandwidth is not None
     if family in ("stream", "rows"):
@@ -197,7 +203,7 @@ def _attention(
         rate=rate.peak
         / (2 * factor * engine.count)
         * (1.0 if off else eff["compute_share"] * ATTENTION_SHARE),
-        block=eff["block"],
+        block=BLOCK_SECONDS,
         latency=eff["latency"],
         bytes_per_s=bandwidth * (1.0 if off else eff["memory_share"]),
         hard="norm" in without,

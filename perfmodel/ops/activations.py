@@ -36,6 +36,7 @@ class Relu(Elementwise):
     """
 
     name = "relu"
+    host_work = 1.03
     example = "relu:elements=16777216"
     vector_ops = 1
     backward_vector_ops = 1
@@ -179,6 +180,7 @@ class Gelu(Elementwise):
     """
 
     name = "gelu"
+    host_work = 0.95
     example = "gelu:elements=16777216"
     vector_ops = 4
     special_ops = 1

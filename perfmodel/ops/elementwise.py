@@ -194,6 +194,7 @@ class Pow(Binary):
     """
 
     name = "pow"
+    host_work = 1.03
     example = "pow:elements=16777216"
     special_ops = 1
     to_a = Pullback(vector_ops=3, special_ops=1, saves="ab")

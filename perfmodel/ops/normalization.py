@@ -29,7 +29,6 @@ class RowNorm(Operator):
     """Base of norms over the last axis: ``x[..., C] -> y[..., C]``."""
 
     category = "normalization"
-    host_work = 1.75
     sizes = {"rows": REQUIRED, "cols": REQUIRED}
     input_sizes = ("rows", "cols")
     small = ({"rows": 1, "cols": 4}, {"rows": 3, "cols": 7}, {"rows": 5, "cols": 1})
