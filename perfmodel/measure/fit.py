@@ -169,9 +169,7 @@ def _widths(names: Sequence[str]) -> Array:
     return np.array([PARAMETERS[name].width for name in names])
 
 
-def _posterior(
-    slope: Array, rest: Array, noise: Array, widths: Array
-) -> tuple[Array, Array]:
+def _posterior(slope: Array, rest: Array, noise: Array, widths: Array) -> tuple[Array, Array]:
     """Return the covariance of the parameters given the rows, and each row's leverage."""
     weight = 1 / (noise**2 * np.sqrt(1 + (rest / OUTLIER) ** 2))
     precision = (slope.T * weight) @ slope + np.diag(1 / widths**2)

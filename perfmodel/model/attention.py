@@ -15,24 +15,26 @@ from perfmodel.model.tiles import combine
 ROWS = (16, 64, 128)
 #: parts that the keys may be cut into, each computed by a unit of its own
 SPLITS = (1, 2, 4, 8, 16, 32)
-#: bandwidth that one unit can draw, over its even share of the device's
-DRAW = 2.0
+#: bytes that one unit can draw in a clock cycle
+DRAW = 40.0
+#: seconds that a block of queries takes at the least
+BLOCK_SECONDS = 4.0e-6
+#: products and streams of attention reach these shares of what long ones reach
+COMPUTE_SHARE, MEMORY_SHARE = 0.72, 0.75
 
 
 @dataclass(frozen=True)
 class Blocking:
     """A device as attention sees it.
 
-    ``units`` at ``rate`` products a second each; a block takes ``block`` seconds at the
-    least, a split ``latency`` more; ``bytes_per_s`` is the achievable bandwidth; ``hard``
-    as for tiles.
+    ``units`` at ``rate`` products a second each, ``draw`` the bytes that each can read
+    in a second; a split takes ``latency`` seconds more; ``hard`` as for tiles.
     """
 
     units: float
     rate: float
-    block: float
     latency: float
-    bytes_per_s: float
+    draw: float
     hard: bool
 
 
@@ -40,10 +42,10 @@ def attention_seconds(a: AttentionSizes, memory: Dim, on: Blocking) -> tuple[Arr
     """Return (seconds, seconds of the blocks alone) of one fused attention kernel.
 
     Blocks run in waves of as many as there are units. Of a wave, each block takes
-    ``block`` seconds and the longer of its products and of drawing its keys and values;
-    all blocks together take what all pairs take, and half a block on the diagonal:
+    BLOCK_SECONDS and the longer of its products and of drawing its keys and values;
+    all blocks together take what all pairs take, and a block's on the diagonal:
 
-        alone = waves block + max(all products / units, waves one block's products, drawing)
+        alone = waves BLOCK_SECONDS + max(all products / units, waves max(one block's, drawing))
         time = norm(alone, memory) + latency of a split
 
     The best of ROWS x SPLITS is taken.
@@ -52,14 +54,14 @@ def attention_seconds(a: AttentionSizes, memory: Dim, on: Blocking) -> tuple[Arr
     alone_best: Dim = 0.0
     for rows in ROWS:
         blocks = np.ceil(np.asarray(a.rows, np.float64) / rows) * a.groups
-        wasted = a.pairs + 0.5 * rows * a.keys
+        wasted = a.pairs + rows * a.keys
         together = a.groups * wasted * a.width / (on.rate * on.units)
         for splits in SPLITS:
             waves = np.ceil(blocks * splits / on.units)
             keys = a.keys / splits
             one = rows * keys * a.width / on.rate * (0.5 if a.causal else 1.0)
-            draw = keys * a.key_bytes * on.units / (on.bytes_per_s * DRAW)
-            alone = waves * on.block + maximum(together, waves * maximum(one, draw))
+            draw = keys * a.key_bytes / on.draw
+            alone = waves * BLOCK_SECONDS + maximum(together, waves * maximum(one, draw))
             time = combine(on.hard, alone, memory) + (0.0 if splits == 1 else on.latency)
             better = time < best
             best, alone_best = np.where(better, time, best), np.where(better, alone, alone_best)

@@ -20,8 +20,8 @@ BEFORE = {"dense": 0.76, "reduction": 0.70, "normalization": 0.81}
 BEFORE_OTHERS = 0.53
 #: an elementwise kernel of one tensor: a module's call, or a number to convert
 ONE_INPUT = 1.19
-#: attention starts several kernels: it plans its splits, computes, adds them up
-ATTENTION_LAUNCHES = 5
+#: attention starts several kernels (it plans its splits, computes, adds them up), some short
+ATTENTION_LAUNCHES = 3.4
 
 
 def launch_seconds(

@@ -17,7 +17,13 @@ from perfmodel.core.operator import Category
 from perfmodel.core.work import AttentionSizes
 from perfmodel.machine import Efficiency, Launch, Machine, efficiency_of
 from perfmodel.model import roofline
-from perfmodel.model.attention import Blocking, attention_seconds
+from perfmodel.model.attention import (
+    COMPUTE_SHARE,
+    DRAW,
+    MEMORY_SHARE,
+    Blocking,
+    attention_seconds,
+)
 from perfmodel.model.launches import launch_seconds
 from perfmodel.model.products import products
 from perfmodel.model.rows import row_seconds
@@ -26,19 +32,18 @@ from perfmodel.model.times import Times
 
 #: what can be switched off, to show what it is worth
 TERMS = ("launches", "shares", "tiles", "split", "residency", "norm", "throttle")
-#: a block of queries takes at least so long
-BLOCK_SECONDS = 4.0e-6
-#: attention reaches this share of what long products reach
-ATTENTION_SHARE = 0.7
 #: vector and special engines reach this share of their peak
 VECTOR_SHARE = 0.95
 #: tiles reach this share of the bandwidth of streams
 TILES_SHARE = 0.8
+#: clock of a GPU whose file states none
+CLOCK = 1.5e9
 #: what a byte written costs over one read, less one
 WRITING = 0.14
 #: bytes over the last cache's capacity between which data stops to stay from one
-#: execution to the next: a benchmark rotates its buffers, so it is far below 1
-RESIDENT = (0.13, 0.19)
+#: execution to the next: benchmarks of products rotate their buffers
+RESIDENT = {"attention": (0.65, 0.90)}
+RESIDENT_OTHERS = (0.13, 0.19)
 
 _FAMILY = {"dense": "product", "attention": "attention", "normalization": "rows"}
 _FAMILY |= {"reduction": "rows"}
@@ -82,7 +87,8 @@ def estimate(
     if "shares" not in without:
         levels = _achieved(work, levels, machine, family, eff)
     if warm and "residency" not in without:
-        levels[last] = levels[last] * _stays(by_level[last], machine, eff)
+        resident = RESIDENT.get(family, RESIDENT_OTHERS)
+        levels[last] = levels[last] * _stays(by_level[last], machine, eff, resident)
     memory = maximum(0.0, *levels.values())
     hard = "norm" in without
     if "tiles" not in without:
@@ -135,7 +141,7 @@ def _share(kind: str, family: str, eff: Efficiency, without: Set[str]) -> float:
         return 1.0
     if kind != "matrix":
         return VECTOR_SHARE
-    return eff["compute_share"] * (ATTENTION_SHARE if family == "attention" else 1.0)
+    return eff["compute_share"] * (COMPUTE_SHARE if family == "attention" else 1.0)
 
 
 def _achieved(
@@ -148,8 +154,7 @@ def _achieved(
     share = eff["memory_share"] * (eff["row_share"] if family == "rows" else 1.0)
     if machine.kind != "gpu":
         return {name: seconds / share for name, seconds in levels.items()}
-    if family == "product":
-        share = share * TILES_SHARE
+    share = share * {"product": TILES_SHARE, "attention": MEMORY_SHARE}.get(family, 1.0)
     last, found = machine.last_level, dict(levels)
     assert last.bandwidth is not None
     if family in ("stream", "rows"):
@@ -172,12 +177,12 @@ def _feeding(
     return maximum(0.0, *times.values())
 
 
-def _stays(moved: Dim, machine: Machine, eff: Efficiency) -> Dim:
+def _stays(moved: Dim, machine: Machine, eff: Efficiency, resident: tuple[float, float]) -> Dim:
     """Return the factor on the last level's time where part of ``moved`` stays in cache."""
     cache = machine.memory[-2].capacity if len(machine.memory) > 1 else None
     if cache is None:
         return 1.0
-    low, high = RESIDENT
+    low, high = resident
     missed = clip((moved / cache - low) / (high - low), 0.0, 1.0)
     return missed + (1.0 - missed) / eff["cache_gain"]
 
@@ -193,19 +198,16 @@ def _attention(
     """Return (engine, seconds, seconds of the blocks alone) of a fused attention kernel."""
     dtype = next(dtype for kind, dtype in work.ops if kind == "matrix")
     found = machine.rate("matrix", dtype)
-    bandwidth = machine.last_level.bandwidth
     assert found is not None
-    assert bandwidth is not None
     engine, rate, factor = found
     off = "shares" in without
     on = Blocking(
         units=float(engine.count),
         rate=rate.peak
         / (2 * factor * engine.count)
-        * (1.0 if off else eff["compute_share"] * ATTENTION_SHARE),
-        block=BLOCK_SECONDS,
+        * (1.0 if off else eff["compute_share"] * COMPUTE_SHARE),
         latency=eff["latency"],
-        bytes_per_s=bandwidth * (1.0 if off else eff["memory_share"]),
+        draw=DRAW * max(machine.clocks.values(), default=CLOCK),
         hard="norm" in without,
     )
     return engine.name, *attention_seconds(sizes, memory, on)
