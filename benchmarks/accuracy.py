@@ -1,16 +1,24 @@
-"""How far predictions are off: ROWS kernels of a device fitted, the others predicted.
+"""How far predictions are off on measured kernels, and what each term of the model is worth.
 
-    python benchmarks/accuracy.py FOLDER    # of kernels.csv files with a `hardware` column
+    python benchmarks/accuracy.py FOLDER            # the tables of docs/accuracy.md
+    python benchmarks/accuracy.py FOLDER --write    # fits to all rows, into hardware/ and rules.py
 
-Per device and operator family, the mean absolute percentage error of the datasheet
-roofline, of the device never measured (rules), and of the fit to at most 50 rows a family
-(stratified by FLOP, the mean of three seeds), with the share of held-out rows inside the
-90 % interval; then what each term of the model is worth.
+FOLDER holds kernels.csv files (gpu-*.csv) with a `hardware` column. By device and family
+of operators, the mean absolute percentage error of
+
+- roofline: the datasheet's,
+- unseen: the device left out, its parameters carried over from the others' fits,
+- fitted: calibrated with 50 rows a family, stratified by FLOP; the other rows are
+  predicted, the mean of three seeds,
+
+each of the last two with the share of rows inside the 90 % interval; then the error
+that the fitted model makes without each term.
 """
 
 from __future__ import annotations
 
 import csv
+import re
 import sys
 from collections import defaultdict
 from dataclasses import replace
@@ -19,83 +27,148 @@ from pathlib import Path
 import numpy as np
 
 import perfmodel
+from perfmodel.machine import Machine, rules
+from perfmodel.machine.efficiency_file import write_efficiency
+from perfmodel.machine.rules import Donor, clock_of, default_efficiency, memory_of, year_of
 from perfmodel.measure.fit import fit
-from perfmodel.measure.predict import predict
+from perfmodel.measure.predict import Predictions, predict
 from perfmodel.model import TERMS
 from perfmodel.readers.kernel_table import KernelTable, read_kernels
 
 ROWS, SEEDS = 50, 3
-NAMES = {"matmul": "matmul", "softmax": "softmax", "layer_norm": "layer_norm"}
+#: a fit to all rows takes at most so many of a family
+MANY = 800
+OPS = ("matmul", "softmax", "layer_norm")
+ROOT = Path(__file__).parents[1]
 
 
-def family(table: KernelTable, index: int) -> str:
-    """Return the family a row is scored in."""
-    op = table.rows[index].op.name
-    if op == "attention":
-        return "decode" if table.sizes(index)["q_len"] == 1 else "prefill"
-    return NAMES.get(op, "elementwise")
+def read(folder: Path) -> dict[str, KernelTable]:
+    """Return the rows of every device, of all files together."""
+    found: dict[str, KernelTable] = {}
+    for file in sorted(folder.glob("gpu-*.csv")):
+        with file.open() as lines:
+            devices = sorted({row["hardware"] for row in csv.DictReader(lines)})
+        for device in devices:
+            table = read_kernels(file, {device})
+            before = found[device].rows if device in found else ()
+            found[device] = KernelTable(folder.name, [*before, *table.rows])
+    return found
 
 
-def stratified(table: KernelTable, rows: list[int], seed: int) -> list[int]:
-    """Return ROWS of ``rows``, one of each stratum of FLOP."""
+def families(table: KernelTable) -> dict[str, list[int]]:
+    """Return the rows by the family that they are scored in."""
+    found: dict[str, list[int]] = defaultdict(list)
+    for index, row in enumerate(table.rows):
+        name = row.op.name if row.op.name in OPS else "elementwise"
+        if row.op.name == "attention":
+            name = "decode" if table.sizes(index)["q_len"] == 1 else "prefill"
+        found[f"{name} {row.dtype}"].append(index)
+    return found
+
+
+def stratified(table: KernelTable, rows: list[int], count: int, seed: int) -> list[int]:
+    """Return ``count`` of ``rows``, one of each stratum of FLOP."""
     flops = np.zeros(len(table))
     for group in table.groups:
-        node = group.graph.nodes[0]
-        flops[group.rows] = node.algorithms()[0].work.flops
+        flops[group.rows] = group.graph.nodes[0].algorithms()[0].work.flops
     order = sorted(rows, key=lambda i: flops[i])
     chance = np.random.default_rng(seed)
-    return [int(chance.choice(part)) for part in np.array_split(order, ROWS) if len(part)]
+    parts = np.array_split(order, min(count, len(order)))
+    return [int(chance.choice(part)) for part in parts]
 
 
-def off(found: object, measured: np.ndarray, rows: list[int]) -> tuple[float, float]:
+def score(found: Predictions, measured: np.ndarray, rows: list[int]) -> tuple[float, float]:
     """Return (MAPE, share inside the interval) over ``rows``."""
     time, low, high = (getattr(found, k)[rows] for k in ("time", "low", "high"))
     y = measured[rows]
     return float(np.mean(np.abs(time / y - 1))), float(np.mean((low <= y) & (y <= high)))
 
 
-def main(folder: Path) -> None:
-    """Print the table."""
-    print(f"{'device':20}{'family':12}{'rows':>6}{'roofline':>10}{'rules':>8}{'(90 %)':>8}"
-          f"{'fitted':>8}{'(90 %)':>8}  without " + ", ".join(TERMS))  # fmt: skip
-    for file in sorted(folder.glob("gpu-*.csv")):
-        with file.open() as lines:
-            devices = sorted({row["hardware"] for row in csv.DictReader(lines)})
-        for device in devices:
-            one(device, read_kernels(file, {device}))
+def bare(name: str) -> Machine:
+    """Return a device of the catalogue without what is known of its efficiency."""
+    return replace(perfmodel.load_hardware(name), efficiency=None)
 
 
-def one(device: str, table: KernelTable) -> None:
-    """Print a device's lines."""
-    base = replace(perfmodel.load_hardware(device), efficiency=None)
-    by_family: dict[str, list[int]] = defaultdict(list)
-    for index in range(len(table)):
-        by_family[family(table, index)].append(index)
-    rules = predict(table, base)
+def fit_all(name: str, table: KernelTable) -> Machine:
+    """Return the device fitted to all its rows, or to MANY of a family."""
+    chosen = [i for rows in families(table).values() for i in stratified(table, rows, MANY, 0)]
+    base = replace(bare(name), efficiency=default_efficiency(bare(name), ()))
+    return replace(base, efficiency=fit(base, table.take(sorted(chosen))))
+
+
+def donor(machine: Machine) -> Donor:
+    """Return what a fitted device tells about others."""
+    assert machine.efficiency is not None
+    told = {
+        name: float(f"{item.value:.4g}")
+        for name, item in machine.efficiency.parameters.items()
+        if item.method == "fitted" and name != "launch_eager"
+    }
+    year = round(year_of(machine) or 0.0, 2)
+    return Donor(machine.name, year, memory_of(machine), clock_of(machine), told)
+
+
+def show(folder: Path) -> None:
+    """Print the tables."""
+    tables = read(folder)
+    fitted = {name: fit_all(name, table) for name, table in tables.items()}
+    donors = {name: donor(machine) for name, machine in fitted.items()}
+    print(f"{'device':16}{'family':18}{'rows':>5}{'roofline':>9}{'unseen':>8}{'(90 %)':>8}"
+          f"{'fitted':>8}{'(90 %)':>8}   without " + ", ".join(TERMS))  # fmt: skip
+    for name, table in tables.items():
+        others = [d for other, d in donors.items() if other != name]
+        base = replace(bare(name), efficiency=default_efficiency(bare(name), others))
+        one(name, table, base)
+
+
+def one(name: str, table: KernelTable, base: Machine) -> None:
+    """Print a device's lines; ``base`` has no row of it."""
+    by_family = families(table)
+    unseen = predict(table, base)
     scores: dict[str, list[tuple[float, float]]] = defaultdict(list)
-    worth: dict[str, list[float]] = {}
     for seed in range(SEEDS):
-        chosen = {f: stratified(table, rows, seed) for f, rows in by_family.items()}
-        taken = [i for rows in chosen.values() for i in rows]
+        chosen = {f: stratified(table, rows, ROWS, seed) for f, rows in by_family.items()}
+        taken = sorted(i for rows in chosen.values() for i in rows)
         fitted = replace(base, efficiency=fit(base, table.take(taken)))
         found = predict(table, fitted)
-        for name, rows in by_family.items():
-            held = sorted(set(rows) - set(chosen[name]))
-            scores[name].append(off(found, table.measured, held))
-        if seed == SEEDS - 1:
-            for term in TERMS:
-                less = predict(table, fitted, frozenset({term}))
-                for name, rows in by_family.items():
-                    worth.setdefault(name, []).append(off(less, table.measured, rows)[0])
-            told = {k: float(f"{e.value:.3g}") for k, e in fitted.efficiency.parameters.items()}
-            print(device, told)
-    for name, rows in by_family.items():
-        roof = float(np.mean(np.abs(rules.roofline[rows] / table.measured[rows] - 1)))
-        unseen, fit_ = off(rules, table.measured, rows), np.mean(scores[name], axis=0)
-        print(f"{device:20}{name:12}{len(rows):6}{roof:10.1%}{unseen[0]:8.1%}{unseen[1]:8.0%}"
-              f"{fit_[0]:8.1%}{fit_[1]:8.0%}  " + " ".join(f"{w:.1%}" for w in worth[name]),
-              flush=True)  # fmt: skip
+        for family, rows in by_family.items():
+            held = sorted(set(rows) - set(chosen[family]))
+            scores[family].append(score(found, table.measured, held))
+    less = {term: predict(table, fitted, frozenset({term})) for term in TERMS}
+    for family, rows in by_family.items():
+        roof = float(np.mean(np.abs(unseen.roofline[rows] / table.measured[rows] - 1)))
+        apart, after = score(unseen, table.measured, rows), np.mean(scores[family], axis=0)
+        worth = " ".join(f"{score(p, table.measured, rows)[0]:.1%}" for p in less.values())
+        print(f"{name:16}{family:18}{len(rows):5}{roof:9.1%}{apart[0]:8.1%}{apart[1]:8.0%}"
+              f"{after[0]:8.1%}{after[1]:8.0%}   {worth}", flush=True)  # fmt: skip
+
+
+def write(folder: Path) -> None:
+    """Fit every device to all its rows; write its hardware file and its word for others."""
+    lines = []
+    for name, table in read(folder).items():
+        machine = fit_all(name, table)
+        told = donor(machine)
+        values = ", ".join(f'"{k}": {v!r}' for k, v in told.values.items())
+        lines.append(f'    Donor("{told.name}", {told.year}, "{told.memory}", {told.clock!r},'
+                     f" {{{values}}}),\n")  # fmt: skip
+        assert machine.efficiency is not None
+        kept = {k: e for k, e in machine.efficiency.parameters.items() if e.method == "fitted"}
+        spreads = {k: s for k, s in machine.efficiency.spreads.items() if s.method == "fitted"}
+        block = write_efficiency(replace(machine.efficiency, parameters=kept, spreads=spreads))
+        block = block.replace(f'"{folder.name}"', "public-kernel-timings")
+        file = ROOT / "hardware" / f"{name}.yaml"
+        text = file.read_text()
+        text = re.sub(r"(?ms)^efficiency:.*?(?=^sources:)", "", text)
+        before, sources, after = text.partition("\nsources:")
+        file.write_text(f"{before.rstrip()}\n\n{block}{sources}{after}")
+    rule = Path(rules.__file__)
+    body = "".join(lines)
+    text = re.sub(r"(?ms)^DONORS: .*?^_?(?=#: a GPU without)", "", rule.read_text())
+    at = text.index("#: a GPU without")
+    made = f"DONORS: tuple[Donor, ...] = (\n{body})\n\n"
+    rule.write_text(text[:at] + made + text[at:])
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    (write if "--write" in sys.argv[2:] else show)(Path(sys.argv[1]))

@@ -12,7 +12,7 @@ from perfmodel.machine.device import (
     Source,
 )
 from perfmodel.machine.efficiency import PARAMETERS, Efficiency
-from perfmodel.machine.rules import efficiency_of
+from perfmodel.machine.rules import clock_of, efficiency_of
 
 __all__ = [
     "PARAMETERS",
@@ -24,6 +24,7 @@ __all__ = [
     "MemoryLevel",
     "Rate",
     "Source",
+    "clock_of",
     "efficiency_of",
     "load_hardware",
 ]

@@ -15,7 +15,7 @@ from perfmodel.core import Dim, Work
 from perfmodel.core.dims import clip, is_scalar, maximum
 from perfmodel.core.operator import Category
 from perfmodel.core.work import AttentionSizes
-from perfmodel.machine import Efficiency, Launch, Machine, efficiency_of
+from perfmodel.machine import Efficiency, Launch, Machine, clock_of, efficiency_of
 from perfmodel.model import roofline
 from perfmodel.model.attention import (
     COMPUTE_SHARE,
@@ -36,8 +36,6 @@ TERMS = ("launches", "shares", "tiles", "split", "residency", "norm", "throttle"
 VECTOR_SHARE = 0.95
 #: tiles reach this share of the bandwidth of streams
 TILES_SHARE = 0.8
-#: clock of a GPU whose file states none
-CLOCK = 1.5e9
 #: what a byte written costs over one read, less one
 WRITING = 0.14
 #: bytes over the last cache's capacity between which data stops to stay from one
@@ -207,7 +205,7 @@ def _attention(
         / (2 * factor * engine.count)
         * (1.0 if off else eff["compute_share"] * COMPUTE_SHARE),
         latency=eff["latency"],
-        draw=DRAW * max(machine.clocks.values(), default=CLOCK),
+        draw=DRAW * clock_of(machine),
         hard="norm" in without,
     )
     return engine.name, *attention_seconds(sizes, memory, on)
