@@ -39,9 +39,9 @@ TILES_SHARE = 0.8
 #: what a byte written costs over one read, less one
 WRITING = 0.14
 #: bytes over the last cache's capacity between which data stops to stay from one
-#: execution to the next: benchmarks of products rotate their buffers
-RESIDENT = {"attention": (0.65, 0.90)}
-RESIDENT_OTHERS = (0.13, 0.19)
+#: execution to the next. Benchmarks of products rotate their inputs, not their output.
+RESIDENT = (0.65, 0.90)
+RESIDENT_INPUTS = (0.13, 0.19)
 
 _FAMILY = {"dense": "product", "attention": "attention", "normalization": "rows"}
 _FAMILY |= {"reduction": "rows"}
@@ -85,8 +85,7 @@ def estimate(
     if "shares" not in without:
         levels = _achieved(work, levels, machine, family, eff)
     if warm and "residency" not in without:
-        resident = RESIDENT.get(family, RESIDENT_OTHERS)
-        levels[last] = levels[last] * _stays(by_level[last], machine, eff, resident)
+        levels[last] = levels[last] * _stays(work, by_level[last], machine, family, eff)
     memory = maximum(0.0, *levels.values())
     hard = "norm" in without
     if "tiles" not in without:
@@ -175,14 +174,21 @@ def _feeding(
     return maximum(0.0, *times.values())
 
 
-def _stays(moved: Dim, machine: Machine, eff: Efficiency, resident: tuple[float, float]) -> Dim:
+def _stays(work: Work, moved: Dim, machine: Machine, family: str, eff: Efficiency) -> Dim:
     """Return the factor on the last level's time where part of ``moved`` stays in cache."""
     cache = machine.memory[-2].capacity if len(machine.memory) > 1 else None
     if cache is None:
         return 1.0
-    low, high = resident
-    missed = clip((moved / cache - low) / (high - low), 0.0, 1.0)
+    missed = _ramp(moved / cache, RESIDENT)
+    if family != "attention":
+        written = work.bytes_written / moved
+        missed = written * missed + (1.0 - written) * _ramp(moved / cache, RESIDENT_INPUTS)
     return missed + (1.0 - missed) / eff["cache_gain"]
+
+
+def _ramp(value: Dim, between: tuple[float, float]) -> Dim:
+    low, high = between
+    return clip((value - low) / (high - low), 0.0, 1.0)
 
 
 def _attention(
