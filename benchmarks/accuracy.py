@@ -39,6 +39,13 @@ ROWS, SEEDS = 50, 3
 #: a fit to all rows takes at most so many of a family
 MANY = 800
 OPS = ("matmul", "softmax", "layer_norm")
+#: parameters of tiles
+TILES = ("compute_share", "step", "latency", "throttle")
+#: where the rows of a format are published
+SOURCES = {
+    "bf16": "aiconfigurator (ai-dynamo), collections of sglang 0.5.10, Apache-2.0",
+    "fp32": "NeuSight (sitar-lab), PyTorch 2.1, MIT",
+}
 ROOT = Path(__file__).parents[1]
 
 
@@ -96,13 +103,17 @@ def fit_all(name: str, table: KernelTable) -> Machine:
     return replace(base, efficiency=fit(base, table.take(sorted(chosen))))
 
 
-def donor(machine: Machine) -> Donor:
-    """Return what a fitted device tells about others."""
+def donor(machine: Machine, table: KernelTable) -> Donor:
+    """Return what a fitted device tells about others.
+
+    Products on the vector engine tell nothing about those on an engine for matrices.
+    """
+    on_tensor_cores = any(row.dtype == "bf16" for row in table.rows)
     assert machine.efficiency is not None
     told = {
         name: float(f"{item.value:.4g}")
         for name, item in machine.efficiency.parameters.items()
-        if item.method == "fitted" and name != "launch_eager"
+        if item.method == "fitted" and (on_tensor_cores or name not in TILES)
     }
     year = round(year_of(machine) or 0.0, 2)
     return Donor(machine.name, year, memory_of(machine), clock_of(machine), told)
@@ -112,7 +123,7 @@ def show(folder: Path) -> None:
     """Print the tables."""
     tables = read(folder)
     fitted = {name: fit_all(name, table) for name, table in tables.items()}
-    donors = {name: donor(machine) for name, machine in fitted.items()}
+    donors = {name: donor(machine, tables[name]) for name, machine in fitted.items()}
     print(f"{'device':16}{'family':18}{'rows':>5}{'roofline':>9}{'unseen':>8}{'(90 %)':>8}"
           f"{'fitted':>8}{'(90 %)':>8}   without " + ", ".join(TERMS))  # fmt: skip
     for name, table in tables.items():
@@ -148,15 +159,16 @@ def write(folder: Path) -> None:
     lines = []
     for name, table in read(folder).items():
         machine = fit_all(name, table)
-        told = donor(machine)
-        values = ", ".join(f'"{k}": {v!r}' for k, v in told.values.items())
-        lines.append(f'    Donor("{told.name}", {told.year}, "{told.memory}", {told.clock!r},'
-                     f" {{{values}}}),\n")  # fmt: skip
+        told = donor(machine, table)
+        values = "".join(f'            "{k}": {v!r},\n' for k, v in told.values.items())
+        first = f'        "{told.name}", {told.year}, "{told.memory}", {told.clock!r},\n'
+        lines.append(f"    Donor(\n{first}        {{\n{values}        }},\n    ),\n")
         assert machine.efficiency is not None
         kept = {k: e for k, e in machine.efficiency.parameters.items() if e.method == "fitted"}
         spreads = {k: s for k, s in machine.efficiency.spreads.items() if s.method == "fitted"}
         block = write_efficiency(replace(machine.efficiency, parameters=kept, spreads=spreads))
-        block = block.replace(f'"{folder.name}"', "public-kernel-timings")
+        source = SOURCES["bf16" if any(r.dtype == "bf16" for r in table.rows) else "fp32"]
+        block = block.replace(f'"{folder.name}"', f'"{source}"')
         file = ROOT / "hardware" / f"{name}.yaml"
         text = file.read_text()
         text = re.sub(r"(?ms)^efficiency:.*?(?=^sources:)", "", text)

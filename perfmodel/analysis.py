@@ -17,7 +17,7 @@ from perfmodel.coverage import coverage_account, uncertain_operators
 from perfmodel.errors import InputError, shorten
 from perfmodel.evaluate import NodeCost, evaluate, totals
 from perfmodel.graph import Graph, Workload
-from perfmodel.machine import Launch, Machine
+from perfmodel.machine import Launch, Machine, efficiency_of
 from perfmodel.model import TERMS
 
 SCHEMA = "perfmodel/analysis@1"
@@ -111,7 +111,7 @@ def describe_machine(machine: Machine, launch: Launch) -> dict[str, Any]:
         "kind": machine.kind,
         "roofs": roofs,
         "levels": levels,
-        "launch_overhead_s": machine.overhead.get(launch),
+        "launch_overhead_s": efficiency_of(machine)[f"launch_{launch}"],
         "tdp_w": machine.tdp,
     }
 

@@ -59,7 +59,8 @@ PARAMETERS: Mapping[str, Parameter] = {
 FAMILIES: Mapping[str, str] = {
     "product": "matrix products",
     "attention": "attention",
-    "rows": "softmax and normalizations",
+    "reduction": "softmax and reductions",
+    "normalization": "normalizations",
     "stream": "streams",
 }
 

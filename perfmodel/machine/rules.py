@@ -24,6 +24,8 @@ YEARS = 1.5
 OTHER_MEMORY = 0.4
 #: parameters in seconds that carry over as clock cycles
 CYCLES = frozenset({"launch_graph"})
+#: parameters that carry over between memories of one technology only
+TECHNOLOGY = frozenset({"cache_gain"})
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,102 @@ class Donor:
 
 
 #: fits to public kernel timings, as in the devices' files (`benchmarks/accuracy.py --write`)
-DONORS: tuple[Donor, ...] = ()
+DONORS: tuple[Donor, ...] = (
+    Donor(
+        "a100-80gb-sxm",
+        2020.83,
+        "hbm",
+        1410000000.0,
+        {
+            "launch_graph": 3.17e-06,
+            "compute_share": 0.8885,
+            "memory_share": 0.7805,
+            "cache_gain": 1.0,
+            "step": 4792.0,
+            "latency": 2.314e-06,
+            "throttle": 0.08957,
+        },
+    ),
+    Donor(
+        "h200-sxm",
+        2023.83,
+        "hbm",
+        1980000000.0,
+        {
+            "launch_graph": 2.048e-06,
+            "compute_share": 0.9047,
+            "memory_share": 1.0,
+            "step": 5178.0,
+            "latency": 3.464e-06,
+            "throttle": 0.2865,
+        },
+    ),
+    Donor(
+        "l40s",
+        2023.58,
+        "gddr",
+        2520000000.0,
+        {
+            "launch_graph": 2.197e-06,
+            "compute_share": 0.7634,
+            "memory_share": 0.9677,
+            "cache_gain": 2.561,
+            "step": 2692.0,
+            "latency": 1.728e-06,
+            "throttle": 0.4058,
+        },
+    ),
+    Donor(
+        "a100-40gb-pcie",
+        2020.42,
+        "hbm",
+        1410000000.0,
+        {
+            "launch_eager": 2.665e-05,
+            "memory_share": 0.9275,
+            "cache_gain": 1.328,
+            "norm_launch": 1.804,
+            "row_share": 0.7866,
+        },
+    ),
+    Donor(
+        "p100-pcie-16gb",
+        2016.42,
+        "hbm",
+        1303000000.0,
+        {
+            "launch_eager": 4.501e-05,
+            "memory_share": 0.7941,
+            "norm_launch": 1.123,
+            "row_share": 0.773,
+        },
+    ),
+    Donor(
+        "t4",
+        2018.67,
+        "gddr",
+        1590000000.0,
+        {
+            "launch_eager": 2.598e-05,
+            "memory_share": 0.7938,
+            "cache_gain": 1.738,
+            "norm_launch": 2.353,
+            "row_share": 0.9047,
+        },
+    ),
+    Donor(
+        "v100-pcie-32gb",
+        2018.17,
+        "hbm",
+        1380000000.0,
+        {
+            "launch_eager": 3.202e-05,
+            "memory_share": 0.9685,
+            "norm_launch": 1.555,
+            "row_share": 0.8363,
+        },
+    ),
+)
 
 #: a GPU without any donor's word
 _GPU = {
@@ -63,9 +160,21 @@ _OTHER = {
     "row_share": 1.0,
 }
 
-#: factor within which 90 % of kernels lie on either side, on a device never measured
-_SPREAD_GPU = {"product": 1.45, "attention": 2.0, "rows": 1.5, "stream": 1.3}
-_SPREAD_OTHER = dict.fromkeys(FAMILIES, 2.0)
+#: factor within which 90 % of kernels lie on either side, on a device never measured: of
+#: a GPU near a measured one, and of one whose memory is of another technology
+SPREADS = {
+    "product": (1.28, 1.70),
+    "attention": (1.50, 1.60),
+    "reduction": (1.50, 1.50),
+    "normalization": (1.40, 1.40),
+    "stream": (1.33, 1.33),
+}
+#: the same of whatever is no GPU of the donors' maker
+GUESSED = 2.0
+#: a donor is near from this weight on
+NEAR = 0.1
+#: the maker of all donors
+MAKER = "NVIDIA"
 
 
 def year_of(machine: Machine) -> float | None:
@@ -92,13 +201,12 @@ def carried_over(machine: Machine, donors: Sequence[Donor] | None = None) -> dic
     ``v = exp(sum w ln v_i / sum w)``, ``w = exp(-|years| / YEARS)``, times OTHER_MEMORY
     where the memory is of another technology.
     """
-    year, memory = year_of(machine), memory_of(machine)
     sums: dict[str, tuple[float, float]] = {}
     for donor in DONORS if donors is None else donors:
-        weight = 1.0 if donor.memory == memory else OTHER_MEMORY
-        if year is not None:
-            weight *= math.exp(-abs(year - donor.year) / YEARS)
+        weight = _weight(machine, donor)
         for name, value in donor.values.items():
+            if name in TECHNOLOGY and donor.memory != memory_of(machine):
+                continue
             carried = value * donor.clock if name in CYCLES else value
             before, total = sums.get(name, (0.0, 0.0))
             sums[name] = before + weight * math.log(max(carried, 1e-12)), total + weight
@@ -106,24 +214,35 @@ def carried_over(machine: Machine, donors: Sequence[Donor] | None = None) -> dic
     return {n: v / clock_of(machine) if n in CYCLES else v for n, v in found.items()}
 
 
+def _weight(machine: Machine, donor: Donor) -> float:
+    year, same = year_of(machine), donor.memory == memory_of(machine)
+    near = 1.0 if year is None else math.exp(-abs(year - donor.year) / YEARS)
+    return near * (1.0 if same else OTHER_MEMORY)
+
+
 def default_efficiency(machine: Machine, donors: Sequence[Donor] | None = None) -> Efficiency:
     """Return the efficiency of a device by rules.
 
-    Launches are those that its file states; a GPU's graph takes the donors' cycles
-    where it states none.
+    Launches are those that its file states, where it does.
     """
     gpu = machine.kind == "gpu"
     values = dict(_GPU if gpu else _OTHER)
     for mode in ("eager", "graph"):
         values[f"launch_{mode}"] = machine.overhead.get(mode) or 0.0
     carried = carried_over(machine, donors) if gpu else {}
-    if machine.overhead.get("graph") is not None and donors is None:
-        carried.pop("launch_graph", None)
-    near = ", ".join(donor.name for donor in (DONORS if donors is None else donors))
-    spread = _SPREAD_GPU if gpu else _SPREAD_OTHER
+    for mode in ("eager", "graph"):
+        if machine.overhead.get(mode) is not None:
+            carried.pop(f"launch_{mode}", None)
+    donors = DONORS if donors is None else donors
+    told = ", ".join(donor.name for donor in donors)
+    spread = dict.fromkeys(FAMILIES, GUESSED)
+    if gpu and machine.vendor == MAKER:
+        memory = memory_of(machine)
+        near = any(d.memory == memory and _weight(machine, d) >= NEAR for d in donors)
+        spread = {family: pair[not near] for family, pair in SPREADS.items()}
     return Efficiency(
         {
-            name: Estimate(carried[name], "carried over", source=near)
+            name: Estimate(carried[name], "carried over", source=told)
             if name in carried
             else Estimate(values[name])
             for name in PARAMETERS

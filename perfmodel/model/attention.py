@@ -20,7 +20,7 @@ DRAW = 40.0
 #: seconds that a block of queries takes at the least
 BLOCK_SECONDS = 4.0e-6
 #: products and streams of attention reach these shares of what long ones reach
-COMPUTE_SHARE, MEMORY_SHARE = 0.72, 0.75
+COMPUTE_SHARE, MEMORY_SHARE = 0.72, 0.76
 
 
 @dataclass(frozen=True)

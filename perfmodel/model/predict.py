@@ -35,7 +35,7 @@ TERMS = ("launches", "shares", "tiles", "split", "residency", "norm", "throttle"
 #: vector and special engines reach this share of their peak
 VECTOR_SHARE = 0.95
 #: tiles reach this share of the bandwidth of streams
-TILES_SHARE = 0.8
+TILES_SHARE = 0.85
 #: what a byte written costs over one read, less one
 WRITING = 0.14
 #: bytes over the last cache's capacity between which data stops to stay from one
@@ -43,9 +43,11 @@ WRITING = 0.14
 RESIDENT = (0.65, 0.90)
 RESIDENT_INPUTS = (0.13, 0.19)
 
-_FAMILY = {"dense": "product", "attention": "attention", "normalization": "rows"}
-_FAMILY |= {"reduction": "rows"}
+#: categories with kernels of their own kind; the others stream
+_FAMILY = {"dense": "product"} | {n: n for n in ("attention", "normalization", "reduction")}
 assert set(_FAMILY) <= set(get_args(Category))
+#: families whose kernels take row by row
+_ROWS = ("normalization", "reduction")
 
 
 def family_of(category: str) -> str:
@@ -148,13 +150,13 @@ def _achieved(
 
     Of a GPU, the last level alone: what its caches reach is part of the step of a tile.
     """
-    share = eff["memory_share"] * (eff["row_share"] if family == "rows" else 1.0)
+    share = eff["memory_share"] * (eff["row_share"] if family in _ROWS else 1.0)
     if machine.kind != "gpu":
         return {name: seconds / share for name, seconds in levels.items()}
     share = share * {"product": TILES_SHARE, "attention": MEMORY_SHARE}.get(family, 1.0)
     last, found = machine.last_level, dict(levels)
     assert last.bandwidth is not None
-    if family in ("stream", "rows"):
+    if family in ("stream", *_ROWS):
         found[last.name] = found[last.name] + WRITING * work.bytes_written / last.bandwidth
     return found | {last.name: found[last.name] / share}
 

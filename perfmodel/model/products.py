@@ -1,4 +1,4 @@
-"""Matrix products in a Work, as tiles see them: the device's engine, what feeds it, each product."""
+"""Matrix products in a Work as tiles see them: the engine, what feeds it, each product."""
 
 from __future__ import annotations
 

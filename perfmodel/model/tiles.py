@@ -41,8 +41,9 @@ class Tiling:
 
     ``units`` work side by side, each at ``rate`` products (multiply-adds) a second; a
     step of the depth takes at least ``step`` products' time, and ``feed`` times the edges
-    of the tile; a tile takes ``fill`` steps more than its depth; ``latency`` seconds are lost by a split, ``throttle`` is the share by
-    which kernels far over HEATING slow down. ``bytes_per_s`` is the achievable bandwidth;
+    of the tile; a tile takes ``fill`` steps more than its depth; ``latency`` seconds are
+    lost by a split, ``throttle`` is the share by which kernels far over HEATING slow
+    down. ``bytes_per_s`` is the achievable bandwidth;
     ``hard``: the slower of compute and memory counts alone.
     """
 
@@ -85,7 +86,8 @@ def gemm_seconds(
     """Return (seconds, seconds of compute alone) of ``groups`` products c[m,n] = a[m,k] b[k,n].
 
     ``memory`` is the seconds of moving the operands, ``partial_bytes`` what one set of
-    partial sums takes. A wave is as many tiles as there are units; it costs ``k`` steps and those of its start and end:
+    partial sums takes. A wave is as many tiles as there are units; it costs ``k`` steps,
+    and those of its start and end:
 
         step = norm(tm tn, feed (tm + tn), step) products
         time = norm(waves (k / splits + fill) step / rate, memory) + latency of the split

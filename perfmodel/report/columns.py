@@ -129,7 +129,7 @@ def summary(data: Mapping[str, Any]) -> list[tuple[str, str]]:
         f" {format_si(totals['macs'], 'MAC')}, {format_si(totals['flops'], unit)},"
         f" {format_si(totals['bytes'], 'B')} moved"
     )
-    if data["hardware"]["launch_overhead_s"] is None:
+    if not data["hardware"]["launch_overhead_s"]:
         shares += " (unknown, counted as 0)"
     lines = [
         ("Time", f"{format_si(time, 's')} (ideal {low}, high {high}): {shares}"),

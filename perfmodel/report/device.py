@@ -31,7 +31,9 @@ def describe_device(machine: Machine) -> Data:
         "based_on": machine.based_on,
         "clocks_hz": dict(machine.clocks),
         "tdp_w": machine.tdp,
-        "launch_overhead_s": dict(machine.overhead),
+        "launch_overhead_s": {
+            mode: efficiency_of(machine)[f"launch_{mode}"] for mode in ("eager", "graph")
+        },
         "roofs": [_roof(machine, engine, rate) for engine, rate in machine.roofs()],
         "memory": [
             {
