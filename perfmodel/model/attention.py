@@ -19,6 +19,8 @@ SPLITS = (1, 2, 4, 8, 16, 32)
 DRAW = 40.0
 #: seconds that a block of queries takes at the least
 BLOCK_SECONDS = 4.0e-6
+#: seconds that adding up the parts of split keys takes more
+SPLIT_SECONDS = 5.0e-6
 #: products and streams of attention reach these shares of what long ones reach
 COMPUTE_SHARE, MEMORY_SHARE = 0.72, 0.76
 
@@ -28,12 +30,11 @@ class Blocking:
     """A device as attention sees it.
 
     ``units`` at ``rate`` products a second each, ``draw`` the bytes that each can read
-    in a second; a split takes ``latency`` seconds more; ``hard`` as for tiles.
+    in a second; ``hard`` as for tiles.
     """
 
     units: float
     rate: float
-    latency: float
     draw: float
     hard: bool
 
@@ -46,7 +47,7 @@ def attention_seconds(a: AttentionSizes, memory: Dim, on: Blocking) -> tuple[Arr
     all blocks together take what all pairs take, and a block's on the diagonal:
 
         alone = waves BLOCK_SECONDS + max(all products / units, waves max(one block's, drawing))
-        time = norm(alone, memory) + latency of a split
+        time = norm(alone, memory) + SPLIT_SECONDS where split
 
     The best of ROWS x SPLITS is taken.
     """
@@ -62,7 +63,7 @@ def attention_seconds(a: AttentionSizes, memory: Dim, on: Blocking) -> tuple[Arr
             one = rows * keys * a.width / on.rate * (0.5 if a.causal else 1.0)
             draw = keys * a.key_bytes / on.draw
             alone = waves * BLOCK_SECONDS + maximum(together, waves * maximum(one, draw))
-            time = combine(on.hard, alone, memory) + (0.0 if splits == 1 else on.latency)
+            time = combine(on.hard, alone, memory) + (0.0 if splits == 1 else SPLIT_SECONDS)
             better = time < best
             best, alone_best = np.where(better, time, best), np.where(better, alone, alone_best)
     return np.asarray(best), np.asarray(alone_best)

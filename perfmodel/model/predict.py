@@ -212,7 +212,6 @@ def _attention(
         rate=rate.peak
         / (2 * factor * engine.count)
         * (1.0 if off else eff["compute_share"] * COMPUTE_SHARE),
-        latency=eff["latency"],
         draw=DRAW * clock_of(machine),
         hard="norm" in without,
     )
