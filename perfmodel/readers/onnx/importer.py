@@ -15,11 +15,11 @@ from perfmodel.core.dims import largest, product
 from perfmodel.core.symbols import is_symbolic
 from perfmodel.errors import InputError, shorten
 from perfmodel.readers.onnx.call import Call
+from perfmodel.readers.onnx.codes import keep_codes
 from perfmodel.readers.onnx.fold import fold
 from perfmodel.readers.onnx.formats import FORMAT_OF
 from perfmodel.readers.onnx.handlers import handler_of
 from perfmodel.readers.onnx.inputs import declared_shape
-from perfmodel.readers.onnx.integers import keep_codes
 from perfmodel.readers.onnx.model import (
     MAX_ELEMENTS,
     Model,
@@ -29,6 +29,7 @@ from perfmodel.readers.onnx.model import (
 )
 from perfmodel.readers.onnx.order import called, in_order, reads_of, with_attributes
 from perfmodel.readers.tracing.network import Network
+from perfmodel.readers.tracing.table import as_list
 from perfmodel.readers.tracing.values import Value, data_of
 
 #: operators whose output is not the same every time
@@ -198,7 +199,7 @@ class Importer:
             return self._without_handler(call, scope, shapes)
         if self._offline(call):
             with self.net.aside():
-                made = _as_list(handler(call))
+                made = as_list(handler(call))
             root = next((v.stored for v in call.inputs if v and v.stored), None)
             for value, name in zip(made, call.outputs, strict=False):
                 if value.tensor is not None or value.make is not None:
@@ -206,7 +207,7 @@ class Importer:
                     value.name, value.stored = name, root or self.place + name
                     keep_codes(call, value)
             return made
-        made = _as_list(handler(call))
+        made = as_list(handler(call))
         if self.place and call.op == "Constant":
             for value in made:
                 value.stored = self.place + call.outputs[0]
@@ -302,9 +303,3 @@ def _exactly(a: Dim, b: Dim) -> bool:
     """Tell whether two sizes are the same expression, not only the same at their hints."""
     difference = a - b
     return not is_symbolic(difference) and bool(difference == 0)
-
-
-def _as_list(made: Value | Sequence[Value] | None) -> list[Value]:
-    if made is None:
-        return []
-    return [made] if isinstance(made, Value) else list(made)

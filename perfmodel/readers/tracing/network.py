@@ -93,13 +93,15 @@ class Network:
     def parameter(self, value: Value) -> Tensor:
         """Return the graph's tensor for a stored one, made by a node of its own once.
 
-        Floating-point tensors of more than one value are learned; integers, masks and
-        single numbers are constants.
+        Where the model does not say, floating-point tensors of more than one value are
+        learned; integers, masks and single numbers are constants.
         """
         key = (value.stored or value.name, tuple(map(str, value.shape)), value.dtype)
         if key not in self._parameters:
             real = value.is_float or value.whole is not None
             learned = value.stored is not None and real and not same(value.elements, 1)
+            if value.learned is not None:
+                learned = value.learned
             dtype = self.format(value.dtype, "weight")
             shown = "" if dtype == self.precision.weight else dtype
             op = make_operator("parameter", shape=value.shape, constant=not learned, format=shown)

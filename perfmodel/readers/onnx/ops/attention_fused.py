@@ -10,8 +10,9 @@ from perfmodel.core.dims import maximum, same
 from perfmodel.errors import InputError
 from perfmodel.readers.onnx.call import Call
 from perfmodel.readers.onnx.handlers import MICROSOFT, Made, handles
-from perfmodel.readers.onnx.ops.attention import attend, present, rows_of
-from perfmodel.readers.onnx.ops.products import multiply
+from perfmodel.readers.onnx.ops.attention import present
+from perfmodel.readers.tracing.attention import attend, rows_of
+from perfmodel.readers.tracing.products import multiply
 from perfmodel.readers.tracing.values import Value
 
 

@@ -1,7 +1,7 @@
 """Quantized operators: codes made, codes multiplied, codes brought back.
 
 Rule for weights: a stored tensor of codes that is dequantized is a weight of so many
-bits, and counts once; see `readers/onnx/integers.py` for what runs in integers.
+bits, and counts once; see `readers/tracing/integers.py` for what runs in integers.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from perfmodel.ops.quantization import QUANTIZED
 from perfmodel.readers.onnx.call import Call
 from perfmodel.readers.onnx.formats import FORMAT_OF
 from perfmodel.readers.onnx.handlers import MICROSOFT, Made, handles
-from perfmodel.readers.onnx.integers import real
 from perfmodel.readers.onnx.ops.convolution import conv
 from perfmodel.readers.onnx.ops.pooling import everything, windowed
-from perfmodel.readers.onnx.ops.products import multiply
+from perfmodel.readers.tracing.integers import real
+from perfmodel.readers.tracing.products import multiply
 from perfmodel.readers.tracing.values import Value
 
 
