@@ -172,6 +172,24 @@ class Network:
                 value.tensor = None
             del self._filled[filled:]
 
+    def undo(self, kept: int) -> None:
+        """Take out the nodes after the first ``kept``, with all that follows from them."""
+        gone = {t.name for n in self.nodes[kept:] for t in n.tensors.outputs}
+        makers = {n.name for n in self.nodes[kept:]}
+        del self.nodes[kept:]
+        self._parameters = {k: t for k, t in self._parameters.items() if t.name not in gone}
+        self._uses = {
+            stored: [u for u in uses if u[0].rpartition(".")[0] not in makers]
+            for stored, uses in self._uses.items()
+        }
+        for value in self._filled:
+            if value.tensor is not None and value.tensor.name in gone:
+                value.tensor = None
+
+    def uses(self, stored: str) -> bool:
+        """Tell whether a stored tensor is a weight of some node."""
+        return bool(self._uses.get(stored))
+
     def shared(self) -> dict[str, str]:
         """Return which weights are one stored tensor: those of one name and size."""
         out: dict[str, str] = {}

@@ -101,7 +101,7 @@ class Step(ABC):
             places=tuple(d for s in shapes for d in s),
             stands_for=self.kind,
             known=known,
-            formats=" ".join(self.net.format(n) for n in names),
+            output_formats=" ".join(self.net.format(n) for n in names),
         )
         if read is None:
             read = [v for v in present if v.items is None]
