@@ -118,6 +118,7 @@ class FileWorkload(Workload):
         axis = -1 if self.spec.loss_axis is None else self.spec.loss_axis
         # What no node of the phase reads need not be there.
         read = {t.name for node in builder.nodes for t in node.tensors.sources}
+        read |= {t.name for t in outputs}
         try:
             axis_of("loss_axis", axis, len(outputs[0].shape))
         except InputError as error:

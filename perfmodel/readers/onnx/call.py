@@ -144,7 +144,7 @@ class Call:
             places=tuple(d for s in shapes for d in s),
             stands_for=f"{self.domain}::{self.op}" if self.domain else self.op,
             known=known,
-            formats=" ".join(self.net.format(n) for n in names),
+            output_formats=" ".join(self.net.format(n) for n in names),
         )
         if read is None:
             read = [v for v in self.inputs if v is not None and v.items is None]

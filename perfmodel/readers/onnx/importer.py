@@ -149,7 +149,9 @@ class Importer:
         )
         try:
             made = self._made(call, node, scope, shapes)
+            limited = any(v is not None and v.bound for v in inputs)
             for value in made:
+                value.bound = value.bound or (limited and value.rank > 0)
                 if largest(value.elements) > MAX_ELEMENTS:
                     raise InputError("a tensor of over 2**48 values")
         except InputError as error:
