@@ -47,9 +47,7 @@ class Opaque(Operator):
     places: Any = size_list(doc="the sizes of all outputs' axes, one after the other", least=0)
     stands_for: str = text("opaque", doc="the operator's name where it came from")
     known: bool = flag(True, doc="whether the importer knows what it does")
-    output_formats: str = text(
-        "", doc="each output's format; that of activations if empty"
-    )
+    output_formats: str = text("", doc="each output's format; that of activations if empty")
 
     @property
     def coverage(self) -> Coverage:

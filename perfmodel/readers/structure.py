@@ -56,9 +56,10 @@ def check_nodes(
     checker.always_there(nodes, nodes, ("nodes",))
     outputs = document.data.get("outputs") or ()
     for i, output in enumerate(outputs):
-        checker.known(output, nodes, "output", ("outputs", i))
-    if outputs:
-        checker.always_there(outputs, nodes, ("outputs",))
+        made = maker_of(output) if isinstance(output, str) else output
+        checker.known(made, (*nodes, *inputs), "output", ("outputs", i))
+    if outputs and not set(outputs) & set(inputs):
+        checker.always_there(map(maker_of, outputs), nodes, ("outputs",))
 
 
 @dataclass(frozen=True)

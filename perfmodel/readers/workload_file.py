@@ -111,7 +111,7 @@ class FileWorkload(Workload):
         }
         scope = Scope(values, dict(inputs), tuple(inputs))
         last = builder.add(self.spec.nodes, scope, ("nodes",), "", 1)
-        there = present(self.spec.nodes, phase)
+        there = {*present(self.spec.nodes, phase), *inputs}
         stated = [scope.tensor(o) for o in self.spec.outputs or () if maker_of(o) in there]
         outputs = stated or [last]
         loss = self.spec.loss or _usual_loss(builder.nodes, outputs[0])

@@ -101,7 +101,7 @@ CASES: dict[str, tuple[Any, dict[str, Any], dict[str, Any]]] = {
 }  # fmt: skip
 
 
-def _differs(made: Any, folder: Path, feeds: dict[str, Any]) -> list[str]:
+def differing(made: Any, folder: Path, feeds: dict[str, Any]) -> list[str]:
     """Return where the outputs' shapes and formats are not the runtime's."""
     file = folder / "model.onnx"
     file.write_bytes(made.SerializeToString())
@@ -130,7 +130,7 @@ def test_shapes_and_formats_are_the_runtimes(case: str, tmp_path: Path) -> None:
         name: v if isinstance(v, np.ndarray) else rng.random(v, dtype="float32")
         for name, v in inputs.items()
     }
-    assert not _differs(built, tmp_path, feeds)
+    assert not differing(built, tmp_path, feeds)
 
 
 @pytest.mark.parametrize("case", [c for c, (_, inputs, _) in CASES.items() if inputs])

@@ -16,9 +16,7 @@ from perfmodel.core.symbols import is_symbolic
 from perfmodel.errors import InputError, shorten
 from perfmodel.readers.onnx.call import Call
 from perfmodel.readers.onnx.fold import fold
-from perfmodel.readers.onnx.formats import FORMAT_OF
 from perfmodel.readers.onnx.handlers import handler_of
-from perfmodel.readers.onnx.inputs import declared_shape
 from perfmodel.readers.onnx.integers import keep_codes
 from perfmodel.readers.onnx.model import (
     MAX_ELEMENTS,
@@ -146,9 +144,10 @@ class Importer:
             list(node.output),
             {a.name: a for a in node.attribute},
             scope=scope,
+            types=shapes,
         )
         try:
-            made = self._made(call, node, scope, shapes)
+            made = self._made(call, node, scope)
             limited = any(v is not None and v.bound for v in inputs)
             for value in made:
                 value.bound = value.bound or (limited and value.rank > 0)
@@ -181,9 +180,7 @@ class Importer:
             value.name = name
         return value
 
-    def _made(
-        self, call: Call, node: Any, scope: Scope, shapes: Mapping[str, Any]
-    ) -> Sequence[Value]:
+    def _made(self, call: Call, node: Any, scope: Scope) -> Sequence[Value]:
         if not call.domain or call.domain == "com.microsoft":
             folded = fold(call.op, call.inputs, call.attr, call.opset)
             if folded:
@@ -197,7 +194,7 @@ class Importer:
         if handler is None and function is not None:
             return self._function(function, call)
         if handler is None:
-            return self._without_handler(call, scope, shapes)
+            return self._without_handler(call)
         if self._offline(call):
             with self.net.aside():
                 made = _as_list(handler(call))
@@ -248,23 +245,13 @@ class Importer:
             self.place, self.readers = before, outside
         return [self._output(name, inner) for name in function.output]
 
-    def _without_handler(
-        self, call: Call, scope: Scope, shapes: Mapping[str, Any]
-    ) -> Sequence[Value]:
+    def _without_handler(self, call: Call) -> Sequence[Value]:
         kind = f"{call.domain}::{call.op}" if call.domain else call.op
         self.unknown[kind] = self.unknown.get(kind, 0) + 1
-        made_shapes, formats = [], []
         first = next((v for v in call.inputs if v is not None), None)
-        for name in call.outputs:
-            shape = None
-            if name in shapes:
-                declared = shapes[name].type.tensor_type
-                shape = declared_shape(declared, self.sizes)
-                formats.append(FORMAT_OF.get(declared.elem_type, self.net.main))
-            else:
-                formats.append(first.dtype if first else self.net.main)
-            made_shapes.append(shape if shape is not None else (first.shape if first else ()))
-        return call.opaque(*made_shapes, formats=formats, known=False)
+        like = (first.shape, first.dtype) if first is not None else ((), self.net.main)
+        made = [call.declared(i) or like for i in range(len(call.outputs))]
+        return call.opaque(*(s for s, _ in made), formats=[f for _, f in made], known=False)
 
     def attribute(self, proto: Any) -> Any:
         """Return an attribute's value as plain Python, a Value, or a GraphProto."""
