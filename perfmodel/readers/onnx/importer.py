@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from perfmodel.core import Dim
-from perfmodel.core.dims import largest, product
+from perfmodel.core.dims import largest, product, same
 from perfmodel.core.symbols import is_symbolic
 from perfmodel.errors import InputError, shorten
 from perfmodel.readers.onnx.call import Call
@@ -182,11 +182,13 @@ class Importer:
 
     def _made(self, call: Call, node: Any, scope: Scope) -> Sequence[Value]:
         if not call.domain or call.domain == "com.microsoft":
-            folded = fold(call.op, call.inputs, call.attr, call.opset)
+            # Rows of a table that sizes choose are looked up when the model runs.
+            mixed = not _all_stored(call) and any(map(_is_table, call.inputs))
+            folded = [] if mixed else fold(call.op, call.inputs, call.attr, call.opset)
             if folded:
-                stored = next((v.stored for v in call.inputs if v and v.stored), None)
                 for value, name in zip(folded, call.outputs, strict=False):
-                    value.name, value.stored = name, stored
+                    value.name = name
+                    value.stored = self._source(call, value, name) if _all_stored(call) else None
                     keep_codes(call, value)
                 return folded
         function = self.model.functions.get((call.domain, call.op))
@@ -198,11 +200,10 @@ class Importer:
         if self._offline(call):
             with self.net.aside():
                 made = _as_list(handler(call))
-            root = next((v.stored for v in call.inputs if v and v.stored), None)
             for value, name in zip(made, call.outputs, strict=False):
                 if value.tensor is not None or value.make is not None:
                     value.tensor, value.make = None, None
-                    value.name, value.stored = name, root or self.place + name
+                    value.name, value.stored = name, self._source(call, value, name)
                     keep_codes(call, value)
             return made
         made = _as_list(handler(call))
@@ -211,15 +212,23 @@ class Importer:
                 value.stored = self.place + call.outputs[0]
         return made
 
+    def _source(self, call: Call, value: Value, name: str) -> str:
+        """Return which stored tensor a value is that follows from stored ones.
+
+        What has all numbers of one of them is that tensor in another form, what has
+        some of them, or those of several, a tensor of its own.
+        """
+        whole = [v.stored for v in call.inputs if v is not None and v.stored is not None
+                 and same(v.elements, value.elements)]  # fmt: skip
+        return whole[0] if whole else self.place + name
+
     def _offline(self, call: Call) -> bool:
         """Tell whether a runtime computes the node once, when it loads the model."""
-        present = [v for v in call.inputs if v is not None]
         return (
-            bool(present)
-            and all(v.is_constant and v.items is None for v in present)
+            _all_stored(call)
             and call.op not in _RANDOM
             and call.op not in _CONTROL
-            and call.op != "DequantizeLinear"
+            and call.op not in ("DequantizeLinear", "Expand")
         )
 
     def _function(self, function: Any, call: Call) -> list[Value]:
@@ -275,6 +284,17 @@ class Importer:
         if kind == 11:
             return self.stored(proto.sparse_tensor.values)
         return list(proto.graphs) if kind == 10 else None
+
+
+def _all_stored(call: Call) -> bool:
+    """Tell whether all of a node's inputs are in the file, or follow from what is."""
+    present = [v for v in call.inputs if v is not None]
+    return bool(present) and all(v.stored is not None and v.items is None for v in present)
+
+
+def _is_table(value: Value | None) -> bool:
+    """Tell whether a value is a stored tensor of real numbers with rows."""
+    return value is not None and value.stored is not None and value.is_float and value.rank > 1
 
 
 def _readers(proto: Any) -> dict[str, list[str]]:
