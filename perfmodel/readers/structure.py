@@ -32,7 +32,7 @@ _SHAPES: dict[str, tuple[Sequence[int], str]] = {
     "size": ((), "a whole number or an expression"),
     "pair": ((1, 2, 3), "a size, or one for each axis, as [height, width]"),
     "pads": ((1, 2, 3, 4, 6), "a size, one for each axis, or [top, left, bottom, right]"),
-    "sizes": (range(1, 17), "a list of sizes"),
+    "sizes": (range(17), "a list of sizes"),
 }
 
 
@@ -229,7 +229,8 @@ class _Checker:
         else:
             lengths, expected = _SHAPES[kind]
             listed = isinstance(value, list)
-            right = len(value) in lengths if listed else kind != "sizes"
+            some = listed and (value or attribute.metadata["least"] == 0)
+            right = some and len(value) in lengths if listed else kind != "sizes"
             right = right and all(_is_size(part) for part in (value if listed else [value]))
         if not right:
             found = shorten(value)

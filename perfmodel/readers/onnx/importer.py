@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from perfmodel.core import Dim
-from perfmodel.core.dims import largest, product, same
+from perfmodel.core.dims import largest, product
 from perfmodel.core.symbols import is_symbolic
 from perfmodel.errors import InputError, shorten
 from perfmodel.readers.onnx.call import Call
-from perfmodel.readers.onnx.fold import fold
+from perfmodel.readers.onnx.fold import fold, sized
 from perfmodel.readers.onnx.handlers import handler_of
 from perfmodel.readers.onnx.integers import keep_codes
 from perfmodel.readers.onnx.model import (
@@ -25,16 +25,11 @@ from perfmodel.readers.onnx.model import (
     tensor_format,
     tensor_shape,
 )
+from perfmodel.readers.onnx.offline import all_stored, is_offline, is_table, source
 from perfmodel.readers.onnx.order import called, in_order, reads_of, with_attributes
 from perfmodel.readers.tracing.network import Network
 from perfmodel.readers.tracing.values import Value, data_of
 
-#: operators whose output is not the same every time
-_RANDOM = {
-    "RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial",
-    "Bernoulli",
-}  # fmt: skip
-_CONTROL = {"If", "Loop", "Scan", "SequenceMap"}
 MAX_GRAPH_DEPTH = 30
 MALFORMED = (
     TypeError, ValueError, IndexError, KeyError, ZeroDivisionError, OverflowError,
@@ -183,12 +178,14 @@ class Importer:
     def _made(self, call: Call, node: Any, scope: Scope) -> Sequence[Value]:
         if not call.domain or call.domain == "com.microsoft":
             # Rows of a table that sizes choose are looked up when the model runs.
-            mixed = not _all_stored(call) and any(map(_is_table, call.inputs))
+            mixed = not all_stored(call) and any(map(is_table, call.inputs))
             folded = [] if mixed else fold(call.op, call.inputs, call.attr, call.opset)
+            if folded and sized(call.op, call.inputs):
+                return self._executed(call, folded)
             if folded:
                 for value, name in zip(folded, call.outputs, strict=False):
                     value.name = name
-                    value.stored = self._source(call, value, name) if _all_stored(call) else None
+                    value.stored = source(call, value, name) if all_stored(call) else None
                     keep_codes(call, value)
                 return folded
         function = self.model.functions.get((call.domain, call.op))
@@ -197,13 +194,13 @@ class Importer:
             return self._function(function, call)
         if handler is None:
             return self._without_handler(call)
-        if self._offline(call):
+        if is_offline(call):
             with self.net.aside():
                 made = _as_list(handler(call))
             for value, name in zip(made, call.outputs, strict=False):
                 if value.tensor is not None or value.make is not None:
                     value.tensor, value.make = None, None
-                    value.name, value.stored = name, self._source(call, value, name)
+                    value.name, value.stored = name, source(call, value, name)
                     keep_codes(call, value)
             return made
         made = _as_list(handler(call))
@@ -212,24 +209,13 @@ class Importer:
                 value.stored = self.place + call.outputs[0]
         return made
 
-    def _source(self, call: Call, value: Value, name: str) -> str:
-        """Return which stored tensor a value is that follows from stored ones.
-
-        What has all numbers of one of them is that tensor in another form, what has
-        some of them, or those of several, a tensor of its own.
-        """
-        whole = [v.stored for v in call.inputs if v is not None and v.stored is not None
-                 and same(v.elements, value.elements)]  # fmt: skip
-        return whole[0] if whole else self.place + name
-
-    def _offline(self, call: Call) -> bool:
-        """Tell whether a runtime computes the node once, when it loads the model."""
-        return (
-            _all_stored(call)
-            and call.op not in _RANDOM
-            and call.op not in _CONTROL
-            and call.op not in ("DequantizeLinear", "Expand")
-        )
+    def _executed(self, call: Call, folded: list[Value]) -> Sequence[Value]:
+        """Import a node that runs although its values are known; returns its outputs with those."""
+        handler = handler_of(call.domain, call.op)
+        made = _as_list(handler(call)) if handler is not None else folded
+        for value, known in zip(made, folded, strict=False):
+            value.data, value.sized = known.data, True
+        return made
 
     def _function(self, function: Any, call: Call) -> list[Value]:
         """Import the body of a function that the model defines."""
@@ -284,17 +270,6 @@ class Importer:
         if kind == 11:
             return self.stored(proto.sparse_tensor.values)
         return list(proto.graphs) if kind == 10 else None
-
-
-def _all_stored(call: Call) -> bool:
-    """Tell whether all of a node's inputs are in the file, or follow from what is."""
-    present = [v for v in call.inputs if v is not None]
-    return bool(present) and all(v.stored is not None and v.items is None for v in present)
-
-
-def _is_table(value: Value | None) -> bool:
-    """Tell whether a value is a stored tensor of real numbers with rows."""
-    return value is not None and value.stored is not None and value.is_float and value.rank > 1
 
 
 def _readers(proto: Any) -> dict[str, list[str]]:

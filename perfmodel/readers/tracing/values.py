@@ -36,6 +36,8 @@ class Value:
     whole : the value of which this one is the dequantized form.
     items : the tensors of a sequence.
     bound : its size depends on data, and ``shape`` is the most it can be.
+    sized : its length follows from open sizes, so that a node makes it although its
+        values are known.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Value:
     whole: Value | None = None
     items: list[Value] | None = None
     bound: bool = False
+    sized: bool = False
 
     @property
     def rank(self) -> int:

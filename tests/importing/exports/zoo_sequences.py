@@ -49,11 +49,7 @@ class Repeating(nn.Module):
     def forward(self, x: Tensor, times: Tensor, flag: Tensor) -> Tensor:
         for _ in range(int(times)):
             x = torch.relu(self.step(x))
-        if bool(flag):
-            x = self.last(x)
-        else:
-            x = x[:, :4]
-        return x
+        return self.last(x) if bool(flag) else x[:, :4]
 
 
 class Outputs(nn.Module):

@@ -26,7 +26,7 @@ def gather(call: Call) -> Made:
         return call.emit(
             "embedding", places, stored={"table": x}, rows=x.shape[0], width=x.shape[1]
         )
-    if not places.rank and places.data is not None:
+    if not places.rank and places.is_constant:
         # One known place is a slice, which leaves the axis out.
         (taken,) = call.emit("slice", x, axis=axis, start=0, length=1)
         return call.view(taken, [*x.shape[:axis], *x.shape[axis + 1 :]])
