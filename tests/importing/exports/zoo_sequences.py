@@ -22,7 +22,7 @@ class Recurrent(nn.Module):
 
 
 class Branching(nn.Module):
-    """A branch chosen by a value, inside a loop written out."""
+    """A branch chosen by a value."""
 
     def __init__(self) -> None:
         super().__init__()
