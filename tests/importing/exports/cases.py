@@ -59,7 +59,7 @@ TIED = {"the last layer": 50 * 16}
 WORDS = {0: "batch", 1: "sequence"}
 CASES = {
     "resnet": Case(zoo_images.resnet, _images(32)),
-    "vgg": Case(zoo_images.vgg, _images(32)),
+    "vgg": Case(zoo_images.vgg, _images(32), ("script",)),
     "mobilenet": Case(zoo_images.mobilenet, _images(32)),
     "efficientnet": Case(zoo_images.efficientnet, _images(32), ("script",)),
     "densenet": Case(zoo_images.densenet, _images(32), kept="before"),
@@ -68,7 +68,8 @@ CASES = {
     "unet": Case(zoo_images.UNet, _images(32)),
     "lstm": Case(lambda: zoo_sequences.Recurrent("LSTM", num_layers=2), _ids, counted=False),
     "bidirectional gru": Case(
-        lambda: zoo_sequences.Recurrent("GRU", bidirectional=True), _ids, counted=False
+        lambda: zoo_sequences.Recurrent("GRU", bidirectional=True), _ids, ("script",),
+        counted=False,
     ),
     "bert": Case(zoo_sequences.bert, _two, axes=(WORDS, WORDS), needs="transformers"),
     "gpt2": Case(
