@@ -63,7 +63,8 @@ def _remembering(kind: type, name: str) -> Any:
     plain = getattr(kind, f"__{name}__")
 
     def method(self: Any, *others: Any) -> Any:
-        return opened(plain(self, *others))
+        made = plain(self, *others)
+        return OpenInt(made) if type(made) is int else opened(made)
 
     return method
 
