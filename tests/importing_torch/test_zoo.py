@@ -16,9 +16,6 @@ zoo = pytest.importorskip("zoo")
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
-#: operators of the zoo that are charged their bytes, and why they may be
-BYTES_ONLY = {"opaque"}
-
 
 @cache
 def module_of(name: str) -> Any:
@@ -43,14 +40,16 @@ def pytorch_macs(name: str, batch: int) -> int:
     from torch.utils.flop_counter import FlopCounterMode
 
     counter = FlopCounterMode(display=False)
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
     with (
         torch.no_grad(),
         torch.backends.mkldnn.flags(enabled=False),
         sdpa_kernel(SDPBackend.MATH),
         counter,
     ):
-        # A training forward pass takes none of the fused transformer layers.
         module_of(name)(*zoo.CASES[name].inputs(batch))
+    torch.backends.mha.set_fastpath_enabled(fast)
     return int(counter.get_total_flops()) // 2
 
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 from torch.export import Dim
+
+F = nn.functional
 
 
 @dataclass
@@ -140,7 +141,9 @@ class UNet(nn.Module):
 class Attention(nn.Module):
     """Grouped queries, rotary positions, a causal mask that the kernel makes."""
 
-    def __init__(self, width: int = 32, heads: int = 4, kv: int = 2, norm: Any = nn.RMSNorm) -> None:
+    def __init__(
+        self, width: int = 32, heads: int = 4, kv: int = 2, norm: Any = nn.RMSNorm
+    ) -> None:
         super().__init__()
         self.heads, self.kv, self.dim = heads, kv, width // heads
         self.q = nn.Linear(width, width, bias=False)
@@ -219,8 +222,9 @@ class ViT(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.patch = nn.Conv2d(3, 32, 8, 8)
-        self.token, self.place = nn.Parameter(torch.zeros(1, 1, 32)), nn.Parameter(
-            torch.zeros(1, 17, 32)
+        self.token, self.place = (
+            nn.Parameter(torch.zeros(1, 1, 32)),
+            nn.Parameter(torch.zeros(1, 17, 32)),
         )
         layer = nn.TransformerEncoderLayer(
             32, 4, 64, activation="gelu", batch_first=True, norm_first=True
@@ -279,7 +283,7 @@ class Quantized(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        import torch.ao.quantization.fx._decomposed  # noqa: F401
+        import torch.ao.quantization.fx._decomposed
 
         self.register_buffer("weight", torch.ones(12, 8, dtype=torch.int8))
         self.register_buffer("filter", torch.ones(8, 3, 3, 3, dtype=torch.int8))

@@ -6,7 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from perfmodel.core import Dim
 from perfmodel.errors import InputError
+from perfmodel.readers.onnx.formats import FORMAT_OF
+from perfmodel.readers.onnx.inputs import declared_shape
 from perfmodel.readers.tracing.network import Network
 from perfmodel.readers.tracing.step import Step
 from perfmodel.readers.tracing.values import Value
@@ -32,6 +35,8 @@ class Call(Step):
     attributes: Mapping[str, Any]
     constants: dict[str, Any] = field(default_factory=dict)
     scope: Mapping[str, Value] = field(default_factory=dict)
+    #: what the file says of tensors' types, by name
+    types: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def net(self) -> Network:
@@ -73,6 +78,14 @@ class Call(Step):
     def wants(self, i: int) -> bool:
         """Tell whether anything reads output ``i``."""
         return i < len(self.outputs) and bool(self.outputs[i])
+
+    def declared(self, i: int) -> tuple[tuple[Dim, ...], str] | None:
+        """Return the shape and the format that the file states for output ``i``, if it does."""
+        if not self.wants(i) or self.outputs[i] not in self.types:
+            return None
+        kind = self.types[self.outputs[i]].type.tensor_type
+        shape = declared_shape(kind, self.importer.sizes)
+        return None if shape is None else (shape, FORMAT_OF.get(kind.elem_type, self.net.main))
 
     def readers(self, i: int = 0) -> Sequence[str]:
         """Return the operators that read output ``i``; '' for the graph's own output."""

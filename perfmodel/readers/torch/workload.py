@@ -69,14 +69,14 @@ class TorchWorkload(Workload):
                         f"{shown}: {given} where the program was exported for {size}",
                         mend="export it with dynamic_shapes",
                     )
-        given = replace(self, values={**self.values, **values})
-        return given.with_dims(chosen) if chosen else given
+        found = replace(self, values={**self.values, **values})
+        return found.with_dims(chosen) if chosen else found
 
     def build(self, dims: Mapping[str, Dim], phase: str, precision: Precision) -> Graph:
-        sizes = {**self.dims(phase), **dims}
+        sizes: dict[str, Any] = {**self.dims(phase), **dims}
         self._check_ranges(sizes)
         symbolic = {k: v for k, v in sizes.items() if isinstance(v, Symbol)}
-        traced = {k: symbolic.get(k, Symbol.named(k, h)) for k, h in self.dims(phase).items()}  # type: ignore[arg-type]
+        traced = {k: symbolic.get(k, Symbol.named(k, int(h))) for k, h in self.dims(phase).items()}
         graph = self.trace(traced, phase, precision)
         if symbolic or not traced:
             return graph

@@ -39,6 +39,8 @@ class Value:
     learned : whether a stored tensor is a parameter; None where the model does not say.
     seen : the tensor of which this one is a view, and how: ``axes`` is the order of
         its axes, None for another shape of the same values.
+    sized : its length follows from open sizes, so that a node makes it although its
+        values are known.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Value:
     learned: bool | None = None
     seen: Value | None = None
     axes: tuple[int, ...] | None = None
+    sized: bool = False
 
     @property
     def rank(self) -> int:
