@@ -15,11 +15,9 @@ from perfmodel.core.dims import largest, product
 from perfmodel.core.symbols import is_symbolic
 from perfmodel.errors import InputError, shorten
 from perfmodel.readers.onnx.call import Call
-from perfmodel.readers.onnx.fold import fold
-from perfmodel.readers.onnx.formats import FORMAT_OF
+from perfmodel.readers.onnx.codes import keep_codes
+from perfmodel.readers.onnx.fold import fold, sized
 from perfmodel.readers.onnx.handlers import handler_of
-from perfmodel.readers.onnx.inputs import declared_shape
-from perfmodel.readers.onnx.integers import keep_codes
 from perfmodel.readers.onnx.model import (
     MAX_ELEMENTS,
     Model,
@@ -27,16 +25,12 @@ from perfmodel.readers.onnx.model import (
     tensor_format,
     tensor_shape,
 )
+from perfmodel.readers.onnx.offline import all_stored, is_offline, is_table, source
 from perfmodel.readers.onnx.order import called, in_order, reads_of, with_attributes
 from perfmodel.readers.tracing.network import Network
+from perfmodel.readers.tracing.table import as_list
 from perfmodel.readers.tracing.values import Value, data_of
 
-#: operators whose output is not the same every time
-_RANDOM = {
-    "RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial",
-    "Bernoulli",
-}  # fmt: skip
-_CONTROL = {"If", "Loop", "Scan", "SequenceMap"}
 MAX_GRAPH_DEPTH = 30
 MALFORMED = (
     TypeError, ValueError, IndexError, KeyError, ZeroDivisionError, OverflowError,
@@ -146,10 +140,13 @@ class Importer:
             list(node.output),
             {a.name: a for a in node.attribute},
             scope=scope,
+            types=shapes,
         )
         try:
-            made = self._made(call, node, scope, shapes)
+            made = self._made(call, node, scope)
+            limited = any(v is not None and v.bound for v in inputs)
             for value in made:
+                value.bound = value.bound or (limited and value.rank > 0)
                 if largest(value.elements) > MAX_ELEMENTS:
                     raise InputError("a tensor of over 2**48 values")
         except InputError as error:
@@ -179,15 +176,17 @@ class Importer:
             value.name = name
         return value
 
-    def _made(
-        self, call: Call, node: Any, scope: Scope, shapes: Mapping[str, Any]
-    ) -> Sequence[Value]:
+    def _made(self, call: Call, node: Any, scope: Scope) -> Sequence[Value]:
         if not call.domain or call.domain == "com.microsoft":
-            folded = fold(call.op, call.inputs, call.attr, call.opset)
+            # Rows of a table that sizes choose are looked up when the model runs.
+            mixed = not all_stored(call) and any(map(is_table, call.inputs))
+            folded = [] if mixed else fold(call.op, call.inputs, call.attr, call.opset)
+            if folded and sized(call.op, call.inputs):
+                return self._executed(call, folded)
             if folded:
-                stored = next((v.stored for v in call.inputs if v and v.stored), None)
                 for value, name in zip(folded, call.outputs, strict=False):
-                    value.name, value.stored = name, stored
+                    value.name = name
+                    value.stored = source(call, value, name) if all_stored(call) else None
                     keep_codes(call, value)
                 return folded
         function = self.model.functions.get((call.domain, call.op))
@@ -195,33 +194,29 @@ class Importer:
         if handler is None and function is not None:
             return self._function(function, call)
         if handler is None:
-            return self._without_handler(call, scope, shapes)
-        if self._offline(call):
+            return self._without_handler(call)
+        if is_offline(call):
             with self.net.aside():
-                made = _as_list(handler(call))
-            root = next((v.stored for v in call.inputs if v and v.stored), None)
+                made = as_list(handler(call))
             for value, name in zip(made, call.outputs, strict=False):
                 if value.tensor is not None or value.make is not None:
                     value.tensor, value.make = None, None
-                    value.name, value.stored = name, root or self.place + name
+                    value.name, value.stored = name, source(call, value, name)
                     keep_codes(call, value)
             return made
-        made = _as_list(handler(call))
+        made = as_list(handler(call))
         if self.place and call.op == "Constant":
             for value in made:
                 value.stored = self.place + call.outputs[0]
         return made
 
-    def _offline(self, call: Call) -> bool:
-        """Tell whether a runtime computes the node once, when it loads the model."""
-        present = [v for v in call.inputs if v is not None]
-        return (
-            bool(present)
-            and all(v.is_constant and v.items is None for v in present)
-            and call.op not in _RANDOM
-            and call.op not in _CONTROL
-            and call.op != "DequantizeLinear"
-        )
+    def _executed(self, call: Call, folded: list[Value]) -> Sequence[Value]:
+        """Import a node that runs although its values are known; returns its outputs with those."""
+        handler = handler_of(call.domain, call.op)
+        made = as_list(handler(call)) if handler is not None else folded
+        for value, known in zip(made, folded, strict=False):
+            value.data, value.sized = known.data, True
+        return made
 
     def _function(self, function: Any, call: Call) -> list[Value]:
         """Import the body of a function that the model defines."""
@@ -246,23 +241,13 @@ class Importer:
             self.place, self.readers = before, outside
         return [self._output(name, inner) for name in function.output]
 
-    def _without_handler(
-        self, call: Call, scope: Scope, shapes: Mapping[str, Any]
-    ) -> Sequence[Value]:
+    def _without_handler(self, call: Call) -> Sequence[Value]:
         kind = f"{call.domain}::{call.op}" if call.domain else call.op
         self.unknown[kind] = self.unknown.get(kind, 0) + 1
-        made_shapes, formats = [], []
         first = next((v for v in call.inputs if v is not None), None)
-        for name in call.outputs:
-            shape = None
-            if name in shapes:
-                declared = shapes[name].type.tensor_type
-                shape = declared_shape(declared, self.sizes)
-                formats.append(FORMAT_OF.get(declared.elem_type, self.net.main))
-            else:
-                formats.append(first.dtype if first else self.net.main)
-            made_shapes.append(shape if shape is not None else (first.shape if first else ()))
-        return call.opaque(*made_shapes, formats=formats, known=False)
+        like = (first.shape, first.dtype) if first is not None else ((), self.net.main)
+        made = [call.declared(i) or like for i in range(len(call.outputs))]
+        return call.opaque(*(s for s, _ in made), formats=[f for _, f in made], known=False)
 
     def attribute(self, proto: Any) -> Any:
         """Return an attribute's value as plain Python, a Value, or a GraphProto."""
@@ -302,9 +287,3 @@ def _exactly(a: Dim, b: Dim) -> bool:
     """Tell whether two sizes are the same expression, not only the same at their hints."""
     difference = a - b
     return not is_symbolic(difference) and bool(difference == 0)
-
-
-def _as_list(made: Value | Sequence[Value] | None) -> list[Value]:
-    if made is None:
-        return []
-    return [made] if isinstance(made, Value) else list(made)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +20,20 @@ MAX_NODES = 200_000
 
 
 @dataclass
+class Aside:
+    """Nodes put aside, and what else an import of them changed."""
+
+    nodes: list[Node]
+    state: tuple[Any, ...] = ()
+    filled: list[tuple[Value, Tensor | None]] = field(default_factory=list)
+
+    @property
+    def learned(self) -> dict[str, Value]:
+        """The stored tensors that were parameters of nodes by then."""
+        return dict(self.state[-1])
+
+
+@dataclass
 class Network:
     """What has been imported so far.
 
@@ -28,6 +42,7 @@ class Network:
     precision : the network's formats; a node's own is kept where it differs.
     main : the float format of the file that ``precision`` stands for.
     notes : what was assumed on the way, for the coverage line.
+    learned : the stored tensors that are parameters of nodes, by name.
     """
 
     precision: Precision
@@ -35,6 +50,7 @@ class Network:
     nodes: list[Node] = field(default_factory=list)
     notes: dict[str, int] = field(default_factory=dict)
     count: Dim = 1
+    learned: dict[str, Value] = field(default_factory=dict)
     _names: set[str] = field(default_factory=set)
     _parameters: dict[Any, Tensor] = field(default_factory=dict)
     _uses: dict[str, list[tuple[str, Dim]]] = field(default_factory=dict)
@@ -86,6 +102,8 @@ class Network:
         for weight in node.tensors.own_weights:
             value = (stored or {}).get(weight.name)
             if value is not None and value.stored is not None:
+                if weight.is_parameter:
+                    self.learned.setdefault(value.stored, value)
                 uses = self._uses.setdefault(value.stored, [])
                 uses.append((f"{name}.{weight.name}", weight.elements))
         return node.tensors.outputs
@@ -93,13 +111,15 @@ class Network:
     def parameter(self, value: Value) -> Tensor:
         """Return the graph's tensor for a stored one, made by a node of its own once.
 
-        Floating-point tensors of more than one value are learned; integers, masks and
-        single numbers are constants.
+        Where the model does not say, floating-point tensors of more than one value are
+        learned; integers, masks and single numbers are constants.
         """
         key = (value.stored or value.name, tuple(map(str, value.shape)), value.dtype)
         if key not in self._parameters:
             real = value.is_float or value.whole is not None
             learned = value.stored is not None and real and not same(value.elements, 1)
+            if value.learned is not None:
+                learned = value.learned
             dtype = self.format(value.dtype, "weight")
             shown = "" if dtype == self.precision.weight else dtype
             op = make_operator("parameter", shape=value.shape, constant=not learned, format=shown)
@@ -154,21 +174,57 @@ class Network:
             self.count = before
 
     @contextmanager
-    def aside(self) -> Any:
-        """Add nodes to a list of their own, which the caller may throw away."""
-        before = self.nodes, self._parameters, self._uses, self.notes, self._names
+    def aside(self) -> Iterator[Aside]:
+        """Add nodes to a list of their own, which is thrown away unless it is adopted."""
+        before, filled = self._state(), len(self._filled)
         self.nodes, self._parameters = [], dict(self._parameters)
         self._uses = {k: list(v) for k, v in self._uses.items()}
         self.notes, self._names = dict(self.notes), set(self._names)
-        filled = len(self._filled)
+        self.learned = dict(self.learned)
+        kept = Aside(self.nodes)
         try:
-            yield self.nodes
+            yield kept
         finally:
-            self.nodes, self._parameters, self._uses, self.notes, self._names = before
+            kept.state = self._state()
+            kept.filled = [(v, v.tensor) for v in self._filled[filled:]]
+            self._restore(before)
             # Their makers are gone with the list.
-            for value in self._filled[filled:]:
+            for value, _ in kept.filled:
                 value.tensor = None
             del self._filled[filled:]
+
+    def undo(self, kept: int) -> None:
+        """Take out the nodes after the first ``kept``, with all that follows from them."""
+        gone = {t.name for n in self.nodes[kept:] for t in n.tensors.outputs}
+        makers = {n.name for n in self.nodes[kept:]}
+        del self.nodes[kept:]
+        self._parameters = {k: t for k, t in self._parameters.items() if t.name not in gone}
+        self._uses = {
+            stored: [u for u in uses if u[0].rpartition(".")[0] not in makers]
+            for stored, uses in self._uses.items()
+        }
+        for value in self._filled:
+            if value.tensor is not None and value.tensor.name in gone:
+                value.tensor = None
+
+    def uses(self, stored: str) -> bool:
+        """Tell whether a stored tensor is a weight of some node."""
+        return bool(self._uses.get(stored))
+
+    def adopt(self, kept: Aside) -> None:
+        """Add the nodes that were put aside, if nothing else was added since."""
+        nodes = self.nodes
+        self._restore(kept.state)
+        self.nodes = [*nodes, *kept.nodes]
+        for value, tensor in kept.filled:
+            value.tensor = tensor
+            self._filled.append(value)
+
+    def _state(self) -> tuple[Any, ...]:
+        return self.nodes, self._parameters, self._uses, self.notes, self._names, self.learned
+
+    def _restore(self, state: tuple[Any, ...]) -> None:
+        self.nodes, self._parameters, self._uses, self.notes, self._names, self.learned = state
 
     def shared(self) -> dict[str, str]:
         """Return which weights are one stored tensor: those of one name and size."""

@@ -36,6 +36,11 @@ class Value:
     whole : the value of which this one is the dequantized form.
     items : the tensors of a sequence.
     bound : its size depends on data, and ``shape`` is the most it can be.
+    learned : whether a stored tensor is a parameter; None where the model does not say.
+    seen : the tensor of which this one is a view, and how: ``axes`` is the order of
+        its axes, None for another shape of the same values.
+    sized : its length follows from open sizes, so that a node makes it although its
+        values are known.
     """
 
     name: str
@@ -48,6 +53,10 @@ class Value:
     whole: Value | None = None
     items: list[Value] | None = None
     bound: bool = False
+    learned: bool | None = None
+    seen: Value | None = None
+    axes: tuple[int, ...] | None = None
+    sized: bool = False
 
     @property
     def rank(self) -> int:

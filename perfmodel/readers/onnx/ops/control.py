@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,7 @@ from perfmodel.core.dims import ceil_div, same, total
 from perfmodel.errors import InputError
 from perfmodel.readers.onnx.call import Call
 from perfmodel.readers.onnx.handlers import Made, handles
+from perfmodel.readers.tracing.network import Aside
 from perfmodel.readers.tracing.values import Value, data_of
 
 
@@ -20,23 +22,34 @@ def if_(call: Call) -> Made:
     condition = call.input(0)
     graphs = {True: call.attr("then_branch"), False: call.attr("else_branch")}
     if condition.data is not None and condition.data.size == 1:
-        return call.subgraph(graphs[bool(condition.data.item())])
-    sizes: dict[bool, Any] = {}
-    stored: dict[bool, list[Value]] = {}
+        chosen = bool(condition.data.item())
+        made = call.subgraph(graphs[chosen], place=str(chosen))
+        # A branch for other inputs than these may not fit them.
+        with suppress(InputError), call.net.aside() as spare:
+            call.subgraph(graphs[not chosen], place=str(not chosen))
+        _learn(call, spare.learned)
+        return made
+    asides: dict[bool, Aside] = {}
+    outputs: dict[bool, list[Value]] = {}
     for taken, graph in graphs.items():
-        with call.net.aside() as nodes:
-            call.subgraph(graph, place=str(taken))
-            sizes[taken] = _size(nodes)
-            stored[taken] = [call.importer.stored(t) for t in graph.initializer]
-    larger = sizes[True] >= sizes[False]
-    for value in stored[not larger]:
-        if value.is_float and not same(value.elements, 1):
-            call.net.parameter(replace(value, stored=f"{call.name}.{value.name}"))
+        with call.net.aside() as asides[taken]:
+            outputs[taken] = call.subgraph(graph, place=str(taken))
+    larger = _size(asides[True].nodes) >= _size(asides[False].nodes)
+    other = asides[not larger].learned
+    call.net.adopt(asides[larger])
+    _learn(call, other)
     call.net.note(
         f"If '{condition.name}' is not known before it runs: the larger branch is taken"
         f" (--value {condition.name}=0 or 1 decides)"
     )
-    return call.subgraph(graphs[larger], place=str(larger))
+    return outputs[larger]
+
+
+def _learn(call: Call, tensors: Mapping[str, Value]) -> None:
+    """Count the parameters of a branch that is not taken."""
+    for name, value in tensors.items():
+        if name not in call.net.learned:
+            call.net.parameter(value)
 
 
 def _size(nodes: Sequence[Any]) -> tuple[float, float]:
