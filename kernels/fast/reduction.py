@@ -53,11 +53,12 @@ def k_winners_take_all(xp: Any, op: Any, ws: Any, a: Any) -> Any:
         xp.copyto(y, x)
         return out
     blocks = list(ranges(x.shape[0], columns * out.itemsize))
-    wins = ws.buffer("wins", (blocks[0].stop, columns), "bool")
+    losers = ws.buffer("losers", (blocks[0].stop, columns), "bool")
     for block in blocks:
         rows = x[block]
-        kept = wins[: block.stop - block.start]
+        lost = losers[: block.stop - block.start]
         ordered = xp.partition(rows, columns - op.k, axis=1)
-        xp.greater_equal(rows, ordered[:, columns - op.k : columns - op.k + 1], out=kept)
-        xp.multiply(rows, kept, out=y[block])
+        xp.less(rows, ordered[:, columns - op.k : columns - op.k + 1], out=lost)
+        xp.copyto(y[block], rows)
+        xp.copyto(y[block], 0.0, where=lost)
     return out
