@@ -1,4 +1,4 @@
-"""Pooling over sliding windows: a maximum or a sum a tap, shifted views of blocks of channels."""
+"""Pooling over sliding windows: one axis after the other, by shifted views, channels in blocks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _only_indices(op: Any, t: Any) -> str | None:
 
 @kernel("max_pool1d", "max_pool2d", "max_pool3d", refuses=_no_indices)
 def max_pool(xp: Any, op: Any, ws: Any, a: Any) -> Any:
-    """The maximum of shifted views, first within rows of the window, then of the rows' maxima."""
+    """The maximum of shifted views: down the window first, then of what that left across it."""
     return _pool(xp, op, ws, a, xp.maximum, -math.inf)
 
 
@@ -33,23 +33,39 @@ def avg_pool(xp: Any, op: Any, ws: Any, a: Any) -> Any:
 def _pool(xp: Any, op: Any, ws: Any, a: Any, join: Any, fill: float) -> Any:
     s, out = slide_of(op, a.tensors), Outputs(xp, ws, a, op.layout)
     images = Images(xp, ws, a.x, s, fill)
+    blocks = list(ranges(s.channels, s.places * out.out.itemsize))
+    high = blocks[0].stop
     for n in range(s.batch):
         image, y = images[n], out[n]
-        for block in ranges(s.channels, s.places * y.itemsize):
-            part, made = image[block], y[block]
-            first = None
-            for number, (_, at) in enumerate(s.at_taps()):
-                values = part[(slice(None), *at)]
-                if number == 0:
-                    first = values
-                    if s.taps == 1:
-                        xp.copyto(made, values)
-                else:
-                    join(first if number == 1 else made, values, out=made)
+        for block in blocks:
+            current = image[block]
+            for axis in range(len(s.outputs)):
+                shape = (*s.outputs[: axis + 1], *s.padded[axis + 1 :])
+                made = y[block]
+                if axis < len(s.outputs) - 1:
+                    room = ws.buffer(("axis", axis), (high, *shape), y.dtype)
+                    made = room[: block.stop - block.start]
+                _along(xp, s, axis, current, made, join)
+                current = made
             if join is xp.add:
-                xp.multiply(made, 1.0 / s.taps, out=made)
+                xp.multiply(current, 1.0 / s.taps, out=current)
         out.done(n)
     return out.out
+
+
+def _along(xp: Any, s: Any, axis: int, x: Any, y: Any, join: Any) -> None:
+    """Join the taps along one axis of x[C, ...]: views shifted by a tap each."""
+    u, p = s.stride[axis], s.outputs[axis]
+    views = [
+        x[(slice(None),) * (1 + axis) + (slice(t, t + (p - 1) * u + 1, u),)]
+        for t in range(s.kernel[axis])
+    ]
+    if len(views) == 1:
+        xp.copyto(y, views[0])
+        return
+    join(views[0], views[1], out=y)
+    for view in views[2:]:
+        join(y, view, out=y)
 
 
 @kernel(
