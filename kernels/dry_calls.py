@@ -46,6 +46,9 @@ def ufunc_call(ufunc: Any, method: str, inputs: Any, options: dict[str, Any]) ->
         return cumsum(*inputs, out=out, **options)
     if method == "reduceat" and ufunc.__name__ in _REDUCES:
         return _reduceat(_REDUCES[ufunc.__name__], *inputs, out=out, **options)
+    if method == "at" and ufunc is np.add:
+        x, places, values = inputs
+        return put(x, places, values, "add_at")
     raise DryError(f"kernels may not call {ufunc.__name__}.{method}")
 
 
@@ -295,8 +298,8 @@ def _put_along(x: Any, places: Any, values: Any, axis: int = -1) -> None:
     )
 
 
-def put(x: Any, at: Any, values: Any) -> None:
-    """Record rows written to scattered places."""
+def put(x: Any, at: Any, values: Any, kind: str = "put") -> None:
+    """Record rows written, or added, to scattered places."""
     parts = at if isinstance(at, tuple) else (at,)
     places = [p for p in parts if isinstance(p, DryArray)]
     if len(places) != sum(isinstance(p, (np.ndarray, list)) for p in parts):
@@ -306,7 +309,7 @@ def put(x: Any, at: Any, values: Any) -> None:
     reads = [a for a in (values, *places) if isinstance(a, DryArray)]
     rows = np.ndarray.__getitem__(x, slice(0, min(x.shape[0], math.prod(shape))))
     recorder_of(x).record(
-        "put", x.dtype, float(math.prod(shape) * inner), reads, (rows,), inner=float(inner)
+        kind, x.dtype, float(math.prod(shape) * inner), reads, (rows,), inner=float(inner)
     )
 
 

@@ -14,7 +14,7 @@ Kinds
     contiguous within a run (a transposition is not). ``cast``: the format changes too;
     ``dtype`` is the new one. ``fill``: one value, nothing is read.
 ``take``, ``put`` : rows of ``inner`` elements read from, or written to, places that an
-    array of indices (the last of ``reads``) names.
+    array of indices (the last of ``reads``) names. ``add_at``: rows added there.
 ``sum``, ``max``, ``min``, ``argmax``, ... : reductions. ``elements`` counts what is read;
     ``inner`` is the reduced run where the reduced axis is the contiguous one; with
     ``_rows`` behind the kind (``sum_rows``) the kept axis is contiguous, and the call adds
