@@ -48,7 +48,7 @@ class Recorder:
         **extra: Any,
     ) -> None:
         """Append a call that reads and writes these arrays."""
-        places = [_place(a) for a in reads]
+        places = list(dict.fromkeys(_place(a) for a in reads))  # x times x reads x once
         outs = [_place(a) for a in writes]
         self.reuse.next_call()
         reuse = tuple(self.reuse.distance(*p) for p in places)
@@ -189,9 +189,7 @@ def _place(a: Any) -> tuple[int, int, int, float]:
 
 
 @lru_cache(maxsize=65536)
-def _extent(
-    shape: tuple[int, ...], strides: tuple[int, ...], item: int
-) -> tuple[int, int, float]:
+def _extent(shape: tuple[int, ...], strides: tuple[int, ...], item: int) -> tuple[int, int, float]:
     if 0 in shape:
         return 0, 0, 0.0
     low = sum((n - 1) * s for n, s in zip(shape, strides, strict=True) if s < 0)

@@ -70,9 +70,7 @@ def _elementwise(ufunc: Any, inputs: Any, out: Any, options: dict[str, Any]) -> 
     arrays = [a for a in inputs if isinstance(a, np.ndarray) and a.ndim]
     if any(not isinstance(a, DryArray) for a in arrays):
         raise DryError(f"{ufunc.__name__}: an array that xp did not make")
-    kinds = tuple(
-        a.dtype if isinstance(a, (np.ndarray, np.generic)) else type(a) for a in inputs
-    )
+    kinds = tuple(a.dtype if isinstance(a, (np.ndarray, np.generic)) else type(a) for a in inputs)
     resolved = ufunc.resolve_dtypes((*kinds, None) if dtype is None else (*kinds, np.dtype(dtype)))
     computed = resolved[0] if ufunc.__name__ != "ldexp" else resolved[0]
     for a, wanted in zip(inputs, resolved, strict=False):
@@ -101,9 +99,7 @@ def _reduce(
         raise DryError(f"{kind}: {', '.join(options)} cannot be stated")
     axes = range(x.ndim) if axis is None else np.atleast_1d(axis)
     axes = {int(a) % x.ndim for a in axes}
-    shape = tuple(
-        1 if i in axes else n for i, n in enumerate(x.shape) if keepdims or i not in axes
-    )
+    shape = tuple(1 if i in axes else n for i, n in enumerate(x.shape) if keepdims or i not in axes)
     _fits(out, shape, kind)
     fresh = out is None
     made = out if out is not None else empty(recorder_of(x), shape, dtype or x.dtype)
@@ -182,8 +178,10 @@ def _blas_takes(a: Any) -> bool:
     """Whether the last two axes are a matrix as BLAS stores one, rows or columns contiguous."""
     (m, n), (row, column) = a.shape[-2:], a.strides[-2:]
     return bool(
-        (column == a.itemsize or n == 1) and (row >= n * a.itemsize or m == 1)
-        or (row == a.itemsize or m == 1) and (column >= m * a.itemsize or n == 1)
+        (column == a.itemsize or n == 1)
+        and (row >= n * a.itemsize or m == 1)
+        or (row == a.itemsize or m == 1)
+        and (column >= m * a.itemsize or n == 1)
     )
 
 
@@ -347,7 +345,8 @@ FUNCTIONS[np.argpartition] = _ordered("argpartition", np.int64)
 @stands_for(np.broadcast_to)
 def _broadcast_to(x: Any, shape: Any, subok: bool = True) -> Any:
     strides = [0] * (len(shape) - x.ndim) + [
-        s if n == m else 0 for s, n, m in zip(x.strides, x.shape, shape[-x.ndim or None :], strict=False)
+        s if n == m else 0
+        for s, n, m in zip(x.strides, x.shape, shape[-x.ndim or None :], strict=False)
     ]
     return np.lib.stride_tricks.as_strided(x, tuple(shape), tuple(strides), subok=True)
 
@@ -419,5 +418,3 @@ def _fft(x: Any, n: Any = None, axis: int = -1, norm: Any = None, out: Any = Non
 def _ifft(x: Any, n: Any = None, axis: int = -1, norm: Any = None, out: Any = None) -> Any:
     n = n or x.shape[axis]
     return _transform("ifft", x, n, axis, _along(x, axis, n), _spectrum(x.dtype, False), out)
-
-

@@ -48,8 +48,8 @@ class Pass:
     kind : what is called, see the module's first lines.
     dtype : the format computed in ('fp32', 'int64', 'bool', 'complex64', ...).
     elements : results a call; for a reduction, elements read; m n batch for a product.
-    reads : bytes of each array read, in order; values repeated by broadcasting count
-        once, scalars not at all.
+    reads : bytes of each array read, in order; one read twice, and values repeated by
+        broadcasting, count once, scalars not at all.
     writes : bytes written.
     reuse : for each of ``reads``, the bytes touched between its last touch and the end of
         this read, itself included, each byte once: a cache of that size still holds it.
