@@ -98,9 +98,10 @@ class DryArray(np.ndarray):
         return ufunc_call(ufunc, method, inputs, options)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        from perfmodel.kernels import dry_moves
         from perfmodel.kernels.dry_calls import FUNCTIONS
 
-        if func not in FUNCTIONS:
+        if dry_moves and func not in FUNCTIONS:
             raise DryError(f"kernels may not call {func.__name__}")
         return FUNCTIONS[func](*args, **kwargs)
 
@@ -114,7 +115,7 @@ class DryArray(np.ndarray):
 
     def __setitem__(self, at: Any, value: Any) -> None:
         if _is_fancy(at):
-            from perfmodel.kernels.dry_calls import put
+            from perfmodel.kernels.dry_moves import put
 
             put(self, at, value)
         else:
@@ -133,8 +134,10 @@ class DryArray(np.ndarray):
 
     def astype(self, dtype: Any, copy: bool = True) -> Any:
         """Return a fresh array in another format."""
+        from perfmodel.kernels.dry_moves import copyto
+
         made = empty(self.buffer.recorder, self.shape, dtype)
-        FUNCTIONS_copyto(made, self, fresh=True)
+        copyto(made, self, fresh=True)
         return made
 
     def copy(self, order: Any = "C") -> Any:
@@ -151,12 +154,6 @@ class DryArray(np.ndarray):
 
     sum = max = min = mean = argmax = cumsum = fill = take = dot = repeat = sort = _function
     flatten = ravel = _function
-
-
-def FUNCTIONS_copyto(made: Any, source: Any, fresh: bool) -> None:
-    from perfmodel.kernels.dry_calls import copyto
-
-    copyto(made, source, fresh=fresh)
 
 
 def _is_fancy(at: Any) -> bool:

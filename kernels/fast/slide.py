@@ -78,7 +78,7 @@ def _wrapped(xp: Any, positions: Any, size: int) -> Any:
 
 
 def _tables(xp: Any, units: int, buckets: int, tables: int, active: int) -> Any:
-    """Return the neurons of each bucket, [tables, buckets, room]; ``units`` marks an empty place."""
+    """Return the neurons of each bucket, [tables, buckets, room]; ``units`` where it is empty."""
     import numpy as np
 
     room = -(-units // buckets) if buckets < units else 1
