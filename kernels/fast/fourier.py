@@ -7,8 +7,6 @@ from typing import Any
 from perfmodel.kernels.registry import kernel
 
 
-
-
 def _power(n: int, least: int) -> int:
     while least < n:
         least *= 2

@@ -200,5 +200,11 @@ def _squares(op: Any, t: Any, shape: tuple[int, ...], rng: Any) -> Any:
 
 
 #: second moments, and sums of squares
-for _name, *_places in (("adagrad", 2), ("adam", 3), ("adamw", 3), ("lamb", 3), ("adafactor", 2, 3)):
+for _name, *_places in (
+    ("adagrad", 2),
+    ("adam", 3),
+    ("adamw", 3),
+    ("lamb", 3),
+    ("adafactor", 2, 3),
+):
     values_of(_name, *_places)(_squares)

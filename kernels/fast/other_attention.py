@@ -66,7 +66,11 @@ class _Latent:
             )  # fmt: skip
         self.xp, self.ws, self.c, self.k_rope = xp, ws, c, k_rope
         self.B, self.S, _ = q.shape
-        self.H, self.T, self.scale = op.heads, c.shape[1], 1.0 / math.sqrt(op.nope_dim + op.rope_dim)
+        self.H, self.T, self.scale = (
+            op.heads,
+            c.shape[1],
+            1.0 / math.sqrt(op.nope_dim + op.rope_dim),
+        )
         by_head = q.reshape(self.B, self.S, self.H, op.nope_dim + op.rope_dim)
         by_head = xp.swapaxes(by_head, 1, 2)
         self.q_nope, self.q_rope = by_head[..., : op.nope_dim], by_head[..., op.nope_dim :]
