@@ -195,7 +195,6 @@ def _extent(shape: tuple[int, ...], strides: tuple[int, ...], item: int) -> tupl
     return low, spread, float(min(values, spread))
 
 
-@lru_cache(maxsize=65536)
 def innermost(
     shape: tuple[int, ...], strides: tuple[tuple[int, ...], ...], items: tuple[int, ...]
 ) -> tuple[float, bool]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -54,11 +55,27 @@ def ufunc_call(ufunc: Any, method: str, inputs: Any, options: dict[str, Any]) ->
     raise DryError(f"kernels may not call {ufunc.__name__}.{method}")
 
 
-def loop(shape: Any, *arrays: Any) -> dict[str, Any]:
+def loop(shape: tuple[int, ...], *arrays: Any) -> dict[str, Any]:
     """Return the innermost loop over arrays broadcast to ``shape``, as fields of a Pass."""
-    views = [np.broadcast_to(a, shape, subok=True) for a in arrays]
-    found = innermost(shape, tuple(v.strides for v in views), tuple(v.itemsize for v in views))
-    return {"inner": found[0], "unit": found[1]}
+    inner, unit = _loop(tuple(shape), tuple((a.shape, a.strides, a.itemsize) for a in arrays))
+    return {"inner": inner, "unit": unit}
+
+
+@lru_cache(maxsize=65536)
+def _loop(
+    shape: tuple[int, ...], arrays: tuple[tuple[tuple[int, ...], tuple[int, ...], int], ...]
+) -> tuple[float, bool]:
+    strides = tuple(_broadcast(shape, own, steps) for own, steps, _ in arrays)
+    return innermost(shape, strides, tuple(item for _, _, item in arrays))
+
+
+def _broadcast(
+    shape: tuple[int, ...], own: tuple[int, ...], steps: tuple[int, ...]
+) -> tuple[int, ...]:
+    """Return strides over ``shape`` of an array with fewer or shorter axes."""
+    new = len(shape) - len(own)
+    moved = (s if n == m else 0 for s, n, m in zip(steps, own, shape[new:], strict=True))
+    return (*(0,) * new, *moved)
 
 
 def fits(out: Any, shape: tuple[int, ...], what: str) -> None:

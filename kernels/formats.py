@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 NUMPY = {
@@ -15,6 +16,7 @@ NATIVE = ("fp32", "fp64")
 CONVERTED = {"fp16": "fp32", "int8": "fp32"}
 
 
+@cache
 def name_of(dtype: Any) -> str:
     """Return our name of a library's dtype, or its own where we have none."""
     return OURS.get(str(dtype), str(dtype))

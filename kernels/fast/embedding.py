@@ -22,7 +22,12 @@ def embedding(xp: Any, op: Any, ws: Any, a: Any) -> Any:
     return take(xp, a.weights["table"], a.x, 0, ws.output(a))
 
 
-@kernel("embedding_bag")
+def _empty_bags(op: Any, t: Any) -> str | None:
+    lookups, bags = t.x.elements, t.y.shape[0]
+    return f"{bags} bags of {lookups} lookups leave some empty" if bags > lookups else None
+
+
+@kernel("embedding_bag", refuses=_empty_bags)
 def embedding_bag(xp: Any, op: Any, ws: Any, a: Any) -> Any:
     """Rows gathered for some bags at a time, summed while in cache.
 
