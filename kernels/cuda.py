@@ -44,6 +44,23 @@ def rows(code: str, name: str) -> Any:
     return cupy().RawKernel(code, name)
 
 
+@cache
+def bags() -> Any:
+    """Return a compiled sum of table rows by bag: a thread an output, its bag in a loop."""
+    return cupy().ElementwiseKernel(
+        "raw T table, raw I indices, raw I offsets, int64 lookups, int64 width, int64 bags",
+        "T y",
+        """
+        long long bag = i / width, end = bag + 1 < bags ? offsets[bag + 1] : lookups;
+        T total = 0;
+        for (long long at = offsets[bag]; at < end; ++at)
+            total += table[indices[at] * width + i % width];
+        y = total;
+        """,
+        "perfmodel_bags",
+    )
+
+
 #: sums and maxima over a row by one thread block of 256 threads
 _REDUCE = r"""
 __device__ float all(float value, bool largest) {

@@ -18,7 +18,7 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {}
 Function = Callable[..., Any]
 _REDUCES = {"add": "sum", "maximum": "max", "minimum": "min", "multiply": "prod",
             "logical_or": "any", "logical_and": "all"}  # fmt: skip
-_PRODUCTS = (np.matmul, np.vecdot)
+_PRODUCTS = ("matmul", "vecdot", "matvec", "vecmat")
 _BLAS = ("float32", "float64", "complex64", "complex128")
 
 
@@ -39,7 +39,7 @@ def ufunc_call(ufunc: Any, method: str, inputs: Any, options: dict[str, Any]) ->
     out = outs[0] if outs else None
     if ufunc is np.matmul and method == "__call__":
         return _product(*inputs, out)
-    if method == "__call__" and ufunc not in _PRODUCTS:
+    if method == "__call__" and ufunc.__name__ not in _PRODUCTS:
         return _elementwise(ufunc, inputs, out, options)
     if method == "reduce" and ufunc.__name__ in _REDUCES:
         return _reduce(_REDUCES[ufunc.__name__], *inputs, out=out, **options)

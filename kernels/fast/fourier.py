@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from perfmodel.kernels.fast._spectra import transform
 from perfmodel.kernels.registry import kernel
 
 
@@ -20,10 +21,10 @@ def fft(xp: Any, op: Any, ws: Any, a: Any) -> Any:
     kind = "complex64" if str(out.dtype) == "float32" else "complex128"
     y = out.view(kind)[..., 0]
     if op.real:
-        xp.fft.rfft(a.x, n=_power(a.x.shape[-1], 4), axis=-1, out=y)
+        transform(xp, "rfft", a.x, _power(a.x.shape[-1], 4), -1, y)
         return out
     x = a.x.view(kind)[..., 0]
-    xp.fft.fft(x, n=_power(x.shape[-1], 1), axis=-1, out=y)
+    transform(xp, "fft", x, _power(x.shape[-1], 1), -1, y)
     return out
 
 
@@ -45,5 +46,5 @@ def stft(xp: Any, op: Any, ws: Any, a: Any) -> Any:
     windowed = ws.buffer("windowed", frames.shape, x.dtype)
     xp.multiply(frames, a.weights["window"], out=windowed)
     y = out.reshape(x.shape[0], count, -1, 2).view(kind)[..., 0]
-    xp.fft.rfft(windowed, n=_power(size, 4), axis=-1, out=y)
+    transform(xp, "rfft", windowed, _power(size, 4), -1, y)
     return out

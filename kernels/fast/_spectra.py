@@ -1,0 +1,17 @@
+"""The library's Fourier transforms into a given array."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def transform(xp: Any, name: str, x: Any, n: int, axis: int, out: Any) -> Any:
+    """Set out to ``xp.fft.name(x)`` of n points along an axis.
+
+    CuPy's transforms take no ``out``, nor do NumPy's before 2.0.
+    """
+    call = getattr(xp.fft, name)
+    if xp.__name__ == "cupy" or xp.__version__.startswith("1."):
+        xp.copyto(out, call(x, n=n, axis=axis), casting="same_kind")
+        return out
+    return call(x, n=n, axis=axis, out=out)
