@@ -32,10 +32,13 @@ class Recorder:
         self.reuse = Reuse()
         self.free: dict[int, list[int]] = {}
         self.buffers = 0
+        #: where the next scattered places of a table begin
+        self.taken: dict[int, int] = {}
 
     def forget(self) -> None:
-        """Drop the calls so far; what they touched stays known."""
+        """Drop the calls so far, as a new run begins; what they touched stays known."""
         self.passes.clear()
+        self.taken.clear()
 
     def record(
         self,

@@ -64,11 +64,20 @@ def take(x: Any, places: Any, axis: Any = None, out: Any = None, mode: str = "ra
 
 
 def _sample(x: Any, made: Any) -> Any:
-    """Return the part of a table that as many elements can come from, at its start."""
+    """Return the part of a table that as many elements can come from.
+
+    Calls of one run go on through the table where the last one ended, since scattered
+    places seldom repeat; the next run finds its places where this one did.
+    """
     if made.size >= x.size or x.ndim == 0:
         return x
-    rows = -(-made.size * x.shape[0] // x.size)
-    return np.ndarray.__getitem__(x, slice(0, int(rows)))
+    rows = int(-(-made.size * x.shape[0] // x.size))
+    recorder = recorder_of(x)
+    start = recorder.taken.get(x.buffer.number, 0)
+    if start + rows > x.shape[0]:
+        start = 0
+    recorder.taken[x.buffer.number] = start + rows
+    return np.ndarray.__getitem__(x, slice(start, start + rows))
 
 
 @stands_for(np.take_along_axis)
