@@ -9,7 +9,7 @@ from typing import Any
 from perfmodel.kernels.workspace import Workspace
 
 #: bytes of one operand of a block: a few of them fit into a second-level cache
-BLOCK_BYTES = 1 << 16
+BLOCK_BYTES = 1 << 17
 
 
 def ranges(count: int, item_bytes: float, target: float = BLOCK_BYTES) -> Iterator[slice]:

@@ -12,7 +12,7 @@ from perfmodel.kernels.fast._blocks import BLOCK_BYTES, ranges
 from perfmodel.kernels.registry import kernel
 
 #: bytes of gathered rows that wait in cache to be summed
-BAGS_BYTES = 4 * BLOCK_BYTES
+BAGS_BYTES = 2 * BLOCK_BYTES
 
 
 def take(xp: Any, table: Any, indices: Any, axis: int, out: Any) -> Any:
