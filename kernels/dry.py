@@ -27,7 +27,8 @@ class DryError(TypeError):
 class Recorder:
     """What a kernel called, and where its memory lies."""
 
-    def __init__(self) -> None:
+    def __init__(self, backend: str = "numpy") -> None:
+        self.backend = backend
         self.passes: list[Pass] = []
         self.reuse = Reuse()
         self.free: dict[int, list[int]] = {}
@@ -222,11 +223,12 @@ def innermost(
 class DryNamespace:
     """Stands in for NumPy; see the module's first lines."""
 
-    __name__ = "dry"
     ndarray = DryArray
 
-    def __init__(self) -> None:
-        self.recorder = Recorder()
+    def __init__(self, backend: str = "numpy") -> None:
+        #: whose calls are recorded: kernels take another way for 'cupy'
+        self.__name__ = backend
+        self.recorder = Recorder(backend)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(np, name)

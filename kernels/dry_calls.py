@@ -220,7 +220,9 @@ def _product(a: Any, b: Any, out: Any) -> Any:
     fits(out, shape, "matmul")
     fresh, made = out is None, out if out is not None else empty(recorder_of(a), shape, a.dtype)
     kind = "gemm"
-    if str(a.dtype) not in _BLAS or (k == 1 and not m == n == 1):
+    if recorder_of(a, b).backend == "cupy" and a.dtype.kind != "i":
+        kind = "gemm"  # cuBLAS takes fp16 too, and any shape
+    elif str(a.dtype) not in _BLAS or (k == 1 and not m == n == 1):
         kind = "gemm_loop"
     elif not all(_blas_takes(x) for x in (a, b, made)):
         raise DryError(

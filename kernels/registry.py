@@ -25,7 +25,7 @@ from typing import Any
 
 from perfmodel.core import REQUIRED, Bound, Operator, parse_precision
 from perfmodel.errors import InputError, did_you_mean
-from perfmodel.kernels import converting, formats
+from perfmodel.kernels import converting, cuda, formats
 from perfmodel.kernels.arrays import Arrays, arrays
 from perfmodel.kernels.dry import DryNamespace
 from perfmodel.kernels.passes import Pass
@@ -116,7 +116,7 @@ class Kernel:
 
         xp = np if xp is None else xp
         found = self._accepted(what, dtype)
-        rng = None if xp.__name__ == "dry" else np.random.default_rng(seed)
+        rng = None if cuda.is_dry(xp) else np.random.default_rng(seed)
         made = arrays(found.op, found.tensors, rng, xp, given)
         built = Built(found.op, made, Workspace(xp), xp)
         self.run(built)
@@ -127,9 +127,9 @@ class Kernel:
         made = self._call(built.xp, built.op, built.workspace, built.arrays)
         return made if isinstance(made, tuple) else (made,)
 
-    def passes(self, what: Any, dtype: str = "fp32") -> tuple[Pass, ...]:
+    def passes(self, what: Any, dtype: str = "fp32", backend: str = "numpy") -> tuple[Pass, ...]:
         """Return the library calls of one run, warm caches assumed; equal ones together."""
-        xp = DryNamespace()
+        xp = DryNamespace(backend)
         built = self.build(what, dtype, xp)  # the next run knows what this one left in cache
         xp.recorder.forget()
         self.run(built)
@@ -150,7 +150,8 @@ class Kernel:
         return found
 
     def _call(self, xp: Any, op: Operator, ws: Workspace, a: Arrays) -> Any:
-        if wider := converting.needed(a.tensors, self.native):
+        native = (*self.native, "fp16") if cuda.on_gpu(xp) else self.native
+        if wider := converting.needed(a.tensors, native):
             return converting.run(self.function, wider, xp, op, ws, a)
         return self.function(xp, op, ws, a)
 

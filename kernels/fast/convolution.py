@@ -34,7 +34,7 @@ def im2col(xp: Any, op: Any, ws: Any, a: Any) -> Any:
     across = s.places // s.outputs[0]
     row_bytes = s.channels * s.taps * across * a.x.itemsize
     target = max(COLUMNS_BYTES, LEAST_COLUMNS * row_bytes // across)
-    blocks = list(ranges(s.outputs[0], row_bytes, target))
+    blocks = list(ranges(xp, s.outputs[0], row_bytes, target))
     if s.is_pointwise:
         blocks = [slice(0, s.outputs[0])]
     shape = (s.channels, *s.kernel, blocks[0].stop, *s.outputs[1:])

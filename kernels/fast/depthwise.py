@@ -16,7 +16,7 @@ def _taps(
     """Set y[C multiplier, outputs...] from image[C, padded...], weight[C multiplier, taps]."""
     C, rank = s.channels, len(s.outputs)
     made = y.reshape(C, multiplier, *s.outputs)
-    blocks = list(ranges(C, multiplier * s.places * y.itemsize))
+    blocks = list(ranges(xp, C, multiplier * s.places * y.itemsize))
     t = ws.buffer("tap", (blocks[0].stop, multiplier, *s.outputs), y.dtype)
     by_tap = weight.reshape(C, multiplier, s.taps, *(1,) * rank)
     for block in blocks:

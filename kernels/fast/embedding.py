@@ -17,7 +17,7 @@ BAGS_BYTES = 2 * BLOCK_BYTES
 
 def take(xp: Any, table: Any, indices: Any, axis: int, out: Any) -> Any:
     """Set out to the rows of a table; indices are in range, so none is checked twice."""
-    if xp.__name__ == "cupy":
+    if cuda.on_gpu(xp):
         return xp.take(table, indices, axis=axis, out=out)
     return xp.take(table, indices, axis=axis, out=out, mode="clip")
 
@@ -41,13 +41,13 @@ def embedding_bag(xp: Any, op: Any, ws: Any, a: Any) -> Any:
     """
     out, table = ws.output(a), a.weights["table"]
     row = out.shape[1] * out.itemsize
-    if len(a.inputs) == 2 and xp.__name__ == "cupy":
-        cuda.bags()(table, *a.inputs, a.x.size, out.shape[1], out.shape[0], out)
+    if len(a.inputs) == 2 and cuda.on_gpu(xp):
+        cuda.bags(xp, table, *a.inputs, out)
     elif len(a.inputs) == 2:
         _between_offsets(xp, ws, a, table, out, row)
     else:
         bags, length = a.x.shape
-        for block in ranges(bags, length * row, BAGS_BYTES):
+        for block in ranges(xp, bags, length * row, BAGS_BYTES):
             rows = ws.buffer("rows", (block.stop - block.start, length, out.shape[1]), out.dtype)
             take(xp, table, a.x[block], 0, rows)
             xp.sum(rows, axis=1, out=out[block])
@@ -62,10 +62,8 @@ def _between_offsets(xp: Any, ws: Any, a: Any, table: Any, out: Any, row: int) -
     """Sum bags of any length; a statement of passes supposes that all are equally long."""
     indices, offsets = a.inputs
     bags, lookups = offsets.shape[0], indices.shape[0]
-    if xp.__name__ == "dry":
-        starts = [lookups * bag // bags for bag in range(bags)]
-    else:
-        starts = offsets.tolist()
+    even = [lookups * bag // bags for bag in range(bags)]
+    starts = even if cuda.is_dry(xp) else offsets.tolist()
     starts.append(lookups)
     most = max(int(BAGS_BYTES // row), 1)
     longest = max(b - a for a, b in pairwise(starts))

@@ -69,7 +69,7 @@ def stochastic_pool(xp: Any, op: Any, ws: Any, a: Any) -> Any:
     s, out = slide_of(op, a.tensors), Outputs(xp, ws, a, op.layout)
     images = Images(xp, ws, x, s)
     chance = xp.moveaxis(random, -1, 1) if op.layout == "nhwc" else random
-    blocks = list(ranges(s.channels, s.places * x.itemsize))
+    blocks = list(ranges(xp, s.channels, s.places * x.itemsize))
     shape = (blocks[0].stop, *s.outputs)
     total, limit, running = (ws.buffer(n, shape, x.dtype) for n in ("total", "limit", "running"))
     early = ws.buffer("early", shape, "bool")

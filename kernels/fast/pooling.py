@@ -33,7 +33,7 @@ def avg_pool(xp: Any, op: Any, ws: Any, a: Any) -> Any:
 def _pool(xp: Any, op: Any, ws: Any, a: Any, join: Any, fill: float) -> Any:
     s, out = slide_of(op, a.tensors), Outputs(xp, ws, a, op.layout)
     images = Images(xp, ws, a.x, s, fill)
-    blocks = list(ranges(s.channels, s.places * out.out.itemsize))
+    blocks = list(ranges(xp, s.channels, s.places * out.out.itemsize))
     high = blocks[0].stop
     for n in range(s.batch):
         image, y = images[n], out[n]

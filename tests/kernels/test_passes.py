@@ -214,6 +214,28 @@ def test_what_would_be_silently_slow_is_refused() -> None:
         xp.matmul(xp.empty((8, 8), "float32")[::2, ::2], a)
 
 
+def test_every_kernel_can_be_stated_for_a_gpu() -> None:
+    for name, ways in kernels().items():
+        found = case(name, kernel_sizes(name))
+        for kernel in ways.values():
+            if not kernel.refusal(found):
+                on_gpu = kernel.passes(found, backend="cupy")
+                assert bool(on_gpu) == bool(kernel.passes(found)), name
+
+
+def test_a_gpu_fuses_what_a_cpu_passes_over_again_and_again() -> None:
+    for name, sizes, kind in (
+        ("gelu", {"elements": 1 << 20}, "fused"),
+        ("swiglu", {"elements": 1 << 20}, "fused"),
+        ("softmax", {"rows": 1000, "cols": 1000}, "fused_rows"),
+        ("rms_norm", {"rows": 1000, "cols": 1000}, "fused_rows"),
+    ):
+        (only,) = kernel_for(name).passes(sizes, "fp16", backend="cupy")
+        assert (only.kind, only.dtype, only.calls) == (kind, "fp16", 1)
+    (only,) = kernel_for("matmul").passes({"m": 64, "n": 64, "k": 64}, "fp16", backend="cupy")
+    assert (only.kind, only.dtype) == ("gemm", "fp16")
+
+
 def test_a_missing_cupy_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cupy", None)
     with pytest.raises(InputError, match="needs the package 'cupy'") as error:
