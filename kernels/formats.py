@@ -9,6 +9,8 @@ NUMPY = {
     "fp64": "float64", "fp32": "float32", "fp16": "float16", "int64": "int64", "int32": "int32",
     "int16": "int16", "int8": "int8", "bool": "bool",
 }  # fmt: skip
+#: indices of 2 bits are kept a byte each
+HELD = {**NUMPY, "int2": "int8"}
 OURS = {theirs: ours for ours, theirs in NUMPY.items()}
 #: what BLAS multiplies and NumPy's vector loops are written for
 NATIVE = ("fp32", "fp64")

@@ -94,7 +94,7 @@ class Kernel:
         found = self._case(what, dtype)
         op, t = found.op, found.tensors
         for tensor in (*t.inputs, *t.weights, *t.caches, *t.outputs):
-            if tensor.dtype not in formats.NUMPY:
+            if tensor.dtype not in formats.HELD:
                 return f"no array library holds {tensor.dtype}"
         return self.refuses(op, t) if self.refuses else None
 
