@@ -152,8 +152,18 @@ def _broadcast_to(x: Any, shape: Any, subok: bool = True) -> Any:
     return np.lib.stride_tricks.as_strided(x, tuple(shape), tuple(strides), subok=True)
 
 
+def _counted(view: Function) -> Function:
+    """Return a function that makes a view, counted as the interpreter's step."""
+
+    def call(x: Any, *args: Any, **kwargs: Any) -> Any:
+        recorder_of(x).steps += 1
+        return view(x, *args, **kwargs)
+
+    return call
+
+
 for _view in (np.transpose, np.swapaxes, np.moveaxis, np.expand_dims, np.squeeze, np.reshape):
-    FUNCTIONS[_view] = _view.__wrapped__
+    FUNCTIONS[_view] = _counted(_view.__wrapped__)
 
 
 @stands_for(np.empty_like)

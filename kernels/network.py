@@ -79,7 +79,10 @@ class Network:
 
 
 def passes_of(
-    nodes: Iterable[Any], choose: Choice = lambda node: None, backend: str = "numpy"
+    nodes: Iterable[Any],
+    choose: Choice = lambda node: None,
+    backend: str = "numpy",
+    python: bool = False,
 ) -> Mapping[str, tuple[Pass, ...]]:
     """Return the passes of each node, by its name, as they run one after the other.
 
@@ -91,5 +94,5 @@ def passes_of(
     for step in network.steps:
         xp.recorder.forget()
         step.run()
-        made[step.node.name] = xp.passes()
+        made[step.node.name] = xp.passes(python)
     return made

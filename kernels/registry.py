@@ -67,12 +67,16 @@ def case(name: str, sizes: Mapping[str, Any], dtype: str = "fp32") -> Case:
 
 @dataclass(frozen=True, eq=False)
 class Built:
-    """A kernel ready to run: its arrays, and what it keeps between runs."""
+    """A kernel ready to run: its arrays, and what it keeps between runs.
+
+    ``wider`` names the format that each format is computed in, where another one.
+    """
 
     op: Operator
     arrays: Arrays
     workspace: Workspace
     xp: Any
+    wider: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -118,22 +122,32 @@ class Kernel:
         found = self._accepted(what, dtype)
         rng = None if cuda.is_dry(xp) else np.random.default_rng(seed)
         made = arrays(found.op, found.tensors, rng, xp, given)
-        built = Built(found.op, made, Workspace(xp), xp)
+        native = (*self.native, "fp16") if cuda.on_gpu(xp) else self.native
+        wider = converting.needed(found.tensors, native)
+        built = Built(found.op, made, Workspace(xp), xp, wider)
         self.run(built)
         return built
 
     def run(self, built: Built) -> tuple[Any, ...]:
         """Return the outputs. They lie in the kernel's buffers: the next run overwrites them."""
-        made = self._call(built.xp, built.op, built.workspace, built.arrays)
+        xp, op, ws, a = built.xp, built.op, built.workspace, built.arrays
+        if built.wider:
+            return converting.run(self.function, built.wider, xp, op, ws, a)
+        made = self.function(xp, op, ws, a)
         return made if isinstance(made, tuple) else (made,)
 
-    def passes(self, what: Any, dtype: str = "fp32", backend: str = "numpy") -> tuple[Pass, ...]:
-        """Return the library calls of one run, warm caches assumed; equal ones together."""
+    def passes(
+        self, what: Any, dtype: str = "fp32", backend: str = "numpy", python: bool = False
+    ) -> tuple[Pass, ...]:
+        """Return the library calls of one run, warm caches assumed; equal ones together.
+
+        With ``python`` a last pass counts the interpreter's own steps.
+        """
         xp = DryNamespace(backend)
         built = self.build(what, dtype, xp)  # the next run knows what this one left in cache
         xp.recorder.forget()
         self.run(built)
-        return xp.passes()
+        return xp.passes(python)
 
     def dry_shapes(self, what: Any, dtype: str = "fp32") -> tuple[tuple[int, ...], ...]:
         """Return the shapes of the outputs that a run without data makes."""
@@ -148,12 +162,6 @@ class Kernel:
         if why := self.refusal(found):
             raise InputError(f"{self.operator} by {self.algorithm}: {why}")
         return found
-
-    def _call(self, xp: Any, op: Operator, ws: Workspace, a: Arrays) -> Any:
-        native = (*self.native, "fp16") if cuda.on_gpu(xp) else self.native
-        if wider := converting.needed(a.tensors, native):
-            return converting.run(self.function, wider, xp, op, ws, a)
-        return self.function(xp, op, ws, a)
 
 
 _found: dict[str, dict[str, Kernel]] = {}

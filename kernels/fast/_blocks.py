@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -41,15 +40,16 @@ def each(
     Arrays of fp16 are widened block by block, while in cache. ``out`` may be one of
     the inputs. Returns ``out``.
     """
+    half = str(out.dtype) == "float16" and not on_gpu(xp)
+    if not half and not scratch and getattr(body, "one_call", False):
+        body(xp, *inputs, out)
+        return out
     flat = [x.reshape(-1) for x in inputs]
     result = out.reshape(-1)
-    half = str(out.dtype) == "float16" and not on_gpu(xp)
     dtype = "float32" if half else out.dtype
     item = 4 if half else out.itemsize
     temporary = scratch + (len(flat) + 1) * half
-    blocks = [slice(0, result.shape[0])]
-    if temporary or _calls_more_than_one(body):
-        blocks = list(ranges(xp, result.shape[0], item))
+    blocks = list(ranges(xp, result.shape[0], item))
     size = blocks[0].stop if blocks else 0
     buffers = [ws.buffer(("scratch", i), (size,), dtype) for i in range(temporary)]
     for block in blocks:
@@ -67,16 +67,7 @@ def each(
     return out
 
 
-def _calls_more_than_one(body: Callable[..., Any]) -> bool:
-    return not getattr(body, "one_call", False)
-
-
 def one_call(body: Callable[..., Any]) -> Callable[..., Any]:
     """Mark a body of a single library call: nothing to keep in cache between calls."""
     body.one_call = True  # type: ignore[attr-defined]
     return body
-
-
-def size_of(shape: Sequence[int]) -> int:
-    """Return the number of elements."""
-    return math.prod(shape)

@@ -6,7 +6,7 @@ from typing import Any
 
 from perfmodel.kernels.fast._products import product
 from perfmodel.kernels.fast._spectra import transform
-from perfmodel.kernels.fast._windows import Images, Outputs, filters, slide_of
+from perfmodel.kernels.fast._windows import Images, Outputs, filters, slid
 from perfmodel.kernels.registry import kernel
 
 #: bytes of the spectra of images whose products are one call a frequency
@@ -36,7 +36,7 @@ def fft(xp: Any, op: Any, ws: Any, a: Any) -> Any:
     Filters are transformed once; their spectrum is conjugated, since deep learning's
     convolution is a correlation, and nothing wraps into the outputs kept.
     """
-    s, out = slide_of(op, a.tensors), Outputs(xp, ws, a, op.layout)
+    s, out = slid(op, ws, a), Outputs(xp, ws, a, op.layout)
     images = Images(xp, ws, a.x, s)
     weight = filters(xp, ws, a.weights["weight"], op)
     K, C = weight.shape[:2]

@@ -15,6 +15,7 @@ from perfmodel.kernels.dry import DryError, DryNamespace
 from perfmodel.kernels.passes import PRODUCTS, Pass, merged
 from perfmodel.kernels.registry import case, kernel_for, kernels, kernels_of
 from perfmodel.kernels.reuse import Reuse
+from perfmodel.ops import registry
 
 #: sizes at which nothing is computed in vain: a product a MAC of the operator's
 EXACT = {
@@ -178,6 +179,20 @@ def test_every_kernel_states_passes_of_finite_positive_size() -> None:
                 assert p.elements >= 0
                 assert all(r >= size for r, size in zip(p.reuse, p.reads, strict=True)), (name, p)
                 assert p.kind not in PRODUCTS or p.m * p.n * p.k * p.batch > 0
+
+
+def test_every_operator_has_a_kernel_but_the_unknown_one() -> None:
+    assert set(registry()) - set(kernels()) == {"opaque"}
+
+
+def test_the_interpreters_own_steps_are_stated_where_asked_for() -> None:
+    sizes = {"n": 1, "c": 4, "h": 8, "w": 8, "k": 4, "r": 3, "s": 3, "pad": 1}
+    kernel = kernels_of("conv2d")["im2col"]
+    *calls, steps = kernel.passes(sizes, python=True)
+    assert tuple(calls) == kernel.passes(sizes)
+    assert (steps.kind, steps.bytes, steps.flops) == ("python", 0, 0)
+    more = kernel.passes({**sizes, "n": 2}, python=True)[-1]
+    assert steps.calls < more.calls < 2 * steps.calls
 
 
 def test_equal_calls_are_stated_once_with_their_number() -> None:
