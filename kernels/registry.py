@@ -69,14 +69,15 @@ def case(name: str, sizes: Mapping[str, Any], dtype: str = "fp32") -> Case:
 class Built:
     """A kernel ready to run: its arrays, and what it keeps between runs.
 
-    ``wider`` names the format that each format is computed in, where another one.
+    ``wider`` names the format that each format is computed in, where another one; found
+    at each run where it is not given.
     """
 
     op: Operator
     arrays: Arrays
     workspace: Workspace
     xp: Any
-    wider: Mapping[str, str]
+    wider: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -122,17 +123,16 @@ class Kernel:
         found = self._accepted(what, dtype)
         rng = None if cuda.is_dry(xp) else np.random.default_rng(seed)
         made = arrays(found.op, found.tensors, rng, xp, given)
-        native = (*self.native, "fp16") if cuda.on_gpu(xp) else self.native
-        wider = converting.needed(found.tensors, native)
-        built = Built(found.op, made, Workspace(xp), xp, wider)
+        built = Built(found.op, made, Workspace(xp), xp, self._wider(xp, made))
         self.run(built)
         return built
 
     def run(self, built: Built) -> tuple[Any, ...]:
         """Return the outputs. They lie in the kernel's buffers: the next run overwrites them."""
         xp, op, ws, a = built.xp, built.op, built.workspace, built.arrays
-        if built.wider:
-            return converting.run(self.function, built.wider, xp, op, ws, a)
+        wider = self._wider(xp, a) if built.wider is None else built.wider
+        if wider:
+            return converting.run(self.function, wider, xp, op, ws, a)
         made = self.function(xp, op, ws, a)
         return made if isinstance(made, tuple) else (made,)
 
@@ -153,6 +153,10 @@ class Kernel:
         """Return the shapes of the outputs that a run without data makes."""
         built = self.build(what, dtype, DryNamespace())
         return tuple(y.shape for y in self.run(built))
+
+    def _wider(self, xp: Any, a: Arrays) -> Mapping[str, str]:
+        native = (*self.native, "fp16") if cuda.on_gpu(xp) else self.native
+        return converting.needed(a.tensors, native)
 
     def _case(self, what: Any, dtype: str) -> Any:
         return case(self.operator, what, dtype) if isinstance(what, Mapping) else what
