@@ -25,8 +25,11 @@ def moe(xp: Any, op: Any, ws: Any, a: Any) -> Any:
     N, D = x.shape
     E, k, hidden = op.experts, op.top_k, op.intermediate
     p = ws.buffer("p", (N, E), x.dtype)
-    product(xp, x, w["router"].T, p)
-    softmax_rows(xp, ws, p, p)
+    if len(a.inputs) == 2:
+        softmax_rows(xp, ws, a.inputs[1].reshape(N, E), p)
+    else:
+        product(xp, x, w["router"].T, p)
+        softmax_rows(xp, ws, p, p)
     # Largest first: the negated probabilities in order.
     order = xp.argsort(xp.negative(p, out=ws.like("negated", p)), axis=1, kind="stable")
     chosen = ws.buffer("chosen", (N, k), "int64")

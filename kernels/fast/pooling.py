@@ -55,9 +55,9 @@ def _pool(xp: Any, op: Any, ws: Any, a: Any, join: Any, fill: float) -> Any:
 
 def _along(xp: Any, s: Any, axis: int, x: Any, y: Any, join: Any) -> None:
     """Join the taps along one axis of x[C, ...]: views shifted by a tap each."""
-    u, p = s.stride[axis], s.outputs[axis]
+    u, p, d = s.stride[axis], s.outputs[axis], s.dilation[axis]
     views = [
-        x[(slice(None),) * (1 + axis) + (slice(t, t + (p - 1) * u + 1, u),)]
+        x[(slice(None),) * (1 + axis) + (slice(t * d, t * d + (p - 1) * u + 1, u),)]
         for t in range(s.kernel[axis])
     ]
     if len(views) == 1:
