@@ -35,3 +35,21 @@ def validate(
     from perfmodel.cli.measured import run_validate
 
     raise typer.Exit(run_validate(against, hardware, format_, output or [], fail_over))
+
+
+@app.command()
+def noise(
+    threads: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Threads that the libraries use.")
+    ] = 1,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Of the order of blocks.")] = 0,
+    format_: Format = "table",
+) -> None:
+    """Whether this machine is fit to measure on, and which changes can be told from noise.
+
+    Compares a matrix product, a stream through memory and a small call with themselves.
+    Formats: table, json, markdown.
+    """
+    from perfmodel.cli.noise import run_noise
+
+    raise typer.Exit(run_noise(threads, seed, format_))
