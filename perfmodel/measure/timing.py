@@ -62,7 +62,7 @@ def take_sample(backend: Backend, call: Call, inner: int) -> Sample:
     return Sample(wall, cpu, inner, not (shared or found.switches or found.steal))
 
 
-def calibrate_inner(backend: Backend, call: Call) -> int:
+def calibrate_inner(backend: Backend, call: Call, probes: int = PROBES) -> int:
     """Return how many calls make a sample of SHORTEST to LONGEST seconds, at least 1.
 
     Noise only adds time, so each stretch is judged by the quickest of several probes,
@@ -70,9 +70,9 @@ def calibrate_inner(backend: Backend, call: Call) -> int:
     """
     inner = 1
     for _ in range(_ROUNDS):
-        quickest = _quickest(backend, call, inner)
+        quickest = _quickest(backend, call, inner, probes)
         if SHORTEST <= quickest <= LONGEST or (inner == 1 and quickest > LONGEST):
-            quickest = _quickest(backend, call, inner)
+            quickest = _quickest(backend, call, inner, probes)
             if SHORTEST <= quickest <= LONGEST or (inner == 1 and quickest > LONGEST):
                 return inner
         factor = TARGET / quickest if quickest > 0 else 100
@@ -80,9 +80,9 @@ def calibrate_inner(backend: Backend, call: Call) -> int:
     return inner
 
 
-def _quickest(backend: Backend, call: Call, inner: int) -> float:
+def _quickest(backend: Backend, call: Call, inner: int, probes: int) -> float:
     best = take_sample(backend, call, inner).wall
-    for _ in range(PROBES - 1 if best < SLOW else 0):
+    for _ in range(probes - 1 if best < SLOW else 0):
         best = min(best, take_sample(backend, call, inner).wall)
     return best
 
@@ -179,14 +179,24 @@ def visit_all(
                 warm_up(backend, call)
                 if task.name not in inner:
                     inner[task.name] = calibrate_inner(backend, call)
-                probe, often = probes[task.probe], inner[f"probe {task.probe}"]
-                before = take_sample(backend, probe, often)
-                backend.run(call, 1)  # the probe emptied the caches: a hot call follows a call
-                taken = [take_sample(backend, call, inner[task.name]) for _ in range(samples)]
-                after = take_sample(backend, probe, often)
-                visits.append(Visit(task.name, turn, task.state, tuple(taken), before, after))
+                probe = probes[task.probe], inner[f"probe {task.probe}"]
+                taken = sample_beside(backend, (call, inner[task.name]), probe, samples)
+                visits.append(Visit(task.name, turn, task.state, *taken))
                 progress(len(visits), rounds * len(tasks))
     return tuple(visits)
+
+
+def sample_beside(
+    backend: Backend, call: tuple[Call, int], probe: tuple[Call, int], samples: int
+) -> tuple[tuple[Sample, ...], Sample, Sample]:
+    """Return samples of a call, and one of its probe just before and just after.
+
+    Each of ``call`` and ``probe`` comes with how often it runs in a sample.
+    """
+    before = take_sample(backend, *probe)
+    backend.run(call[0], 1)  # the probe emptied the caches: a hot call follows a call
+    taken = tuple(take_sample(backend, *call) for _ in range(samples))
+    return taken, before, take_sample(backend, *probe)
 
 
 def noise_floor(visits: Sequence[Visit], by_cpu: bool) -> dict[str, Any]:
