@@ -23,7 +23,7 @@ from perfmodel.core import (
     gradient_of,
     parse_precision,
 )
-from perfmodel.core.dims import largest, maximum, smallest, total
+from perfmodel.core.dims import largest, maximum, same, show_shape, smallest, total
 from perfmodel.core.dims import show as show_dim
 from perfmodel.errors import InputError, did_you_mean
 
@@ -85,8 +85,8 @@ class Node:
         if self.role == "optimizer":
             return ()
         if self.gradient is None:
-            return self.tensors.inputs
-        own = {id(w) for w in self.tensors.weights}
+            return self.tensors.sources
+        own = {id(w) for w in self.tensors.own_weights}
         saved = [t for t in self.gradient.saved if id(t) not in own]
         passed = [t for t in self.tensors.outputs if t.role != "index" and t.dtype != "bool"]
         return (*saved, *(gradient_of(t) for t in passed))
@@ -97,19 +97,51 @@ class Node:
             return ()  # weights and their state change in place
         if self.gradient is None:
             return (*self.tensors.outputs, *self.keeps)
-        own = {id(w) for w in self.tensors.weights}
+        own = {id(w) for w in self.tensors.own_weights}
         return tuple(gradient_of(t) for t in self.gradient.makes if id(t) not in own)
 
 
 def bind_operator(
-    name: str, op: Operator, inputs: Sequence[Tensor], precision: Precision, count: Dim = 1
+    name: str,
+    op: Operator,
+    inputs: Sequence[Tensor],
+    precision: Precision,
+    count: Dim = 1,
+    given: Sequence[str] = (),
 ) -> Node:
-    """Return ``op`` applied to ``inputs``; InputError where the shapes do not fit."""
+    """Return ``op`` applied to ``inputs``; InputError where the shapes do not fit.
+
+    The last inputs are the weights that ``given`` names, one each.
+    """
+    last = len(inputs) - len(given)
+    computed = dict(zip(given, inputs[last:], strict=True)) if last >= 0 else {}
+    inputs = tuple(inputs[: max(last, 0)])
     op.check_arity(inputs)
     made = op.infer(inputs, precision)
     outputs = tuple(t.named(name if i == 0 else f"{name}:{i}") for i, t in enumerate(made.outputs))
-    tensors = Bound(tuple(inputs), outputs, made.weights, made.caches, made.appended, made.kept)
+    weights = _with_given(op, made.weights, computed) if computed else made.weights
+    tensors = Bound(inputs, outputs, weights, made.caches, made.appended, made.kept, computed)
     return Node(name, op, tensors, count)
+
+
+def _with_given(
+    op: Operator, weights: Sequence[Tensor], given: Mapping[str, Tensor]
+) -> tuple[Tensor, ...]:
+    """Return the weights, those that are computed as the tensors that they are."""
+    names = {w.name for w in weights}
+    for name in given:
+        if name not in names:
+            raise InputError(f"{op.name} has no weight '{name}'", mend=did_you_mean(name, names))
+    out = []
+    for weight in weights:
+        tensor = given.get(weight.name, weight)
+        if not same(tensor.elements, weight.elements):
+            raise InputError(
+                f"{op.name}: weight '{weight.name}' {show_shape(weight.shape)}"
+                f" is given as {show_shape(tensor.shape)}"
+            )
+        out.append(tensor)
+    return tuple(out)
 
 
 @dataclass(frozen=True)
@@ -157,7 +189,7 @@ class Graph:
         """Yield weights and stored statistics with how often they exist; tied ones once."""
         seen: set[str] = set()
         for node in self.forward:
-            for weight in node.tensors.weights:
+            for weight in node.tensors.own_weights:
                 tied = self.shared.get(f"{node.name}.{weight.name}")
                 if tied is not None:
                     if tied in seen:

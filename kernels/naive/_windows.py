@@ -87,23 +87,32 @@ class Windows:
     """The windows of x[N,C,...], padded until the last of them fits."""
 
     def __init__(
-        self, x: Array, fill: float, kernel: Any, stride: Any, padding: Any, ceil_mode: bool = False
+        self,
+        x: Array,
+        fill: float,
+        kernel: Any,
+        stride: Any,
+        padding: Any,
+        dilation: Any = 1,
+        ceil_mode: bool = False,
     ) -> None:
         self.image = x.shape[2:]
         rank = len(self.image)
         self.taps, steps = per_axis(kernel, rank), per_axis(stride, rank)
+        self.gaps = per_axis(dilation, rank)
         self.before, after = borders(padding, rank)
         self.starts: list[list[int]] = []
         ends = []
-        for size, tap, step, b, a in zip(
-            self.image, self.taps, steps, self.before, after, strict=True
+        for size, tap, gap, step, b, a in zip(
+            self.image, self.taps, self.gaps, steps, self.before, after, strict=True
         ):
-            starts = list(range(0, b + size + a - tap + 1, step))
+            span = gap * (tap - 1) + 1
+            starts = list(range(0, b + size + a - span + 1, step))
             over = starts[-1] + step
-            if ceil_mode and starts[-1] + tap < b + size + a and over < b + size:
+            if ceil_mode and starts[-1] + span < b + size + a and over < b + size:
                 starts.append(over)
             self.starts.append(starts)
-            ends.append(max(a, starts[-1] + tap - b - size))
+            ends.append(max(a, starts[-1] + span - b - size))
         self.x = pad(x, (self.before, tuple(ends)), fill)
         self.outputs = (*x.shape[:2], *(len(s) for s in self.starts))
 
@@ -114,7 +123,7 @@ class Windows:
             yield (
                 at,
                 [
-                    (*at[:2], *(c + t for c, t in zip(corner, tap, strict=True)))
+                    (*at[:2], *(c + t * g for c, t, g in zip(corner, tap, self.gaps, strict=True)))
                     for tap in np.ndindex(*self.taps)
                 ],
             )

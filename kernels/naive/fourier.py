@@ -1,8 +1,9 @@
-"""Naive radix-2 Fourier transforms and their adjoints."""
+"""Naive Fourier transforms by radix 2, and by Bluestein's chirp, and their adjoints."""
 
 from __future__ import annotations
 
 import cmath
+from typing import Any
 
 import numpy as np
 
@@ -11,53 +12,88 @@ from ._numbers import Array, Gradients, Number, Weights, constant
 Pair = tuple[Number, Number]
 
 
-def fft(x: Array, *, weights: Weights, real: bool) -> Array:
+def fft(
+    x: Array, *, weights: Weights, real: bool, exact: bool = False, full: bool = False
+) -> Array:
     rows = x.shape[:-1] if real else x.shape[:-2]
     made: dict[tuple[int, ...], list[Pair]] = {}
     for at in np.ndindex(*rows):
         if real:
-            made[at] = _real_transform(_padded(list(x[at]), 4))
+            made[at] = _real_row(list(x[at]), exact, full)
         else:
-            parts = (_padded(list(x[at][:, i]), 1) for i in (0, 1))
-            made[at] = _transform(list(zip(*parts, strict=True)))
+            row = [(a, b) for a, b in x[at]]
+            made[at] = (
+                _bluestein(row) if exact and not _even(row, 1) else _transform(_padded(row, 1))
+            )
     return _stacked(rows, made, x)
 
 
-def stft(x: Array, *, weights: Weights, n_fft: int, stride: int) -> Array:
-    samples = x.shape[-1]
-    rows = (*x.shape[:-1], samples // stride + 1)
+def stft(
+    x: Array,
+    *,
+    weights: Weights,
+    n_fft: int,
+    stride: int,
+    centred: bool = True,
+    exact: bool = False,
+    full: bool = False,
+) -> Array:
+    samples, before = x.shape[-1], n_fft // 2 if centred else 0
+    rows = (*x.shape[:-1], (samples if centred else samples - n_fft) // stride + 1)
     made: dict[tuple[int, ...], list[Pair]] = {}
     for at in np.ndindex(*rows):
-        signal, start = x[at[:-1]], at[-1] * stride - n_fft // 2
+        signal, start = x[at[:-1]], at[-1] * stride - before
         frame = []
         for i, factor in enumerate(weights["window"]):
             inside = 0 <= start + i < samples
             frame.append((signal[start + i] if inside else 0.0) * factor)
-        made[at] = _real_transform(_padded(frame, 4))
+        made[at] = _real_row(frame, exact, full)
     return _stacked(rows, made, x)
 
 
 def fft_grad(
-    part: str, dy: Array, x: Array, *, output: Array, weights: Weights, real: bool
+    part: str,
+    dy: Array,
+    x: Array,
+    *,
+    output: Array,
+    weights: Weights,
+    real: bool,
+    exact: bool,
+    full: bool,
 ) -> Gradients:
     dx = np.empty_like(x)
     for at in np.ndindex(*dy.shape[:-2]):
         spectrum = [(a, b) for a, b in dy[at]]
         if real:
-            dx[at] = _real_adjoint(spectrum)[: x.shape[-1]]
-        else:
-            for i, pair in enumerate(_transform(spectrum, 1)[: x.shape[-2]]):
-                dx[(*at, i, 0)], dx[(*at, i, 1)] = pair
+            n = x.shape[-1]
+            dx[at] = _real_row_adjoint(spectrum, n, exact, full)[:n]
+            continue
+        whole = exact and not _even(spectrum, 1)
+        pairs = _bluestein(spectrum, 1) if whole else _transform(spectrum, 1)
+        for i, pair in enumerate(pairs[: x.shape[-2]]):
+            dx[(*at, i, 0)], dx[(*at, i, 1)] = pair
     return {"input 0": dx}
 
 
 def stft_grad(
-    part: str, dy: Array, x: Array, *, output: Array, weights: Weights, n_fft: int, stride: int
+    part: str,
+    dy: Array,
+    x: Array,
+    *,
+    output: Array,
+    weights: Weights,
+    n_fft: int,
+    stride: int,
+    centred: bool,
+    exact: bool,
+    full: bool,
 ) -> Gradients:
-    dx, samples = np.full_like(x, 0.0), x.shape[-1]
+    dx, samples, before = np.full_like(x, 0.0), x.shape[-1], n_fft // 2 if centred else 0
     reached: set[tuple[int, ...]] = set()
     for at in np.ndindex(*dy.shape[:-2]):
-        frame, start = _real_adjoint([(a, b) for a, b in dy[at]]), at[-1] * stride - n_fft // 2
+        spectrum = [(a, b) for a, b in dy[at]]
+        frame, start = _real_row_adjoint(spectrum, n_fft, exact, full), at[-1] * stride - before
         for i, factor in enumerate(weights["window"]):
             value, place = frame[i] * factor, (*at[:-1], start + i)
             if 0 <= start + i < samples:
@@ -66,11 +102,63 @@ def stft_grad(
     return {"input 0": dx}
 
 
-def _padded(row: list[Number], least: int) -> list[Number]:
-    length = least
-    while length < len(row):
+def _even(row: list[Any], least: int) -> bool:
+    """Tell whether a row has a length that radix 2 takes."""
+    return len(row) >= least and len(row) & (len(row) - 1) == 0
+
+
+def _real_row(row: list[Number], exact: bool, full: bool) -> list[Pair]:
+    length = len(row) if exact else len(_padded(row, 4))
+    if exact and not _even(row, 4):
+        half = _bluestein([(a, None) for a in row], keep=length // 2 + 1)
+    else:
+        half = _real_transform(_padded(row, 4))
+    if not full:
+        return half
+    return half + [(a, -b) for a, b in reversed(half[1 : length - length // 2])]
+
+
+def _real_row_adjoint(spectrum: list[Pair], n: int, exact: bool, full: bool) -> list[Number]:
+    """Return the gradient of a row of reals."""
+    length = len(spectrum) if full else n if exact else 2 * (len(spectrum) - 1)
+    half = spectrum[: length // 2 + 1]
+    if full:
+        # The gradient to a mirrored place belongs to the place that it mirrors.
+        for k in range(1, length - length // 2):
+            (a, b), (c, d) = half[k], spectrum[length - k]
+            half[k] = (a + c, b - d)
+    if exact and not _even([0] * n, 4):
+        return [a for a, _ in _bluestein(half, 1, size=n, real=True)]
+    return _real_adjoint(half)
+
+
+def _bluestein(
+    row: list[Any], sign: int = -1, *, keep: int = 0, size: int = 0, real: bool = False
+) -> list[Any]:
+    """Return the transform of any number of points as a convolution with a chirp.
+
+    ``row`` holds pairs, or (value, None) for real ones; ``size`` points where it is
+    shorter; ``keep`` points of the result where not all are wanted, or real parts only.
+    """
+    n, length = size or len(row), 1
+    while length < 2 * n - 1:
         length *= 2
-    return row + [constant(row[0], 0.0)] * (length - len(row))
+    chirp = [cmath.exp(sign * 1j * cmath.pi * (k * k % (2 * n)) / n) for k in range(n)]
+    around = [0j] * length
+    for k, value in enumerate(chirp):
+        around[k] = around[-k] = value.conjugate()
+    kernel = np.fft.fft(around) / length  # stored, not counted
+    turned = [
+        (a * c.real, a * c.imag) if b is None else _times((a, b), c)
+        for (a, b), c in zip(row, chirp, strict=False)
+    ]
+    zero = constant(row[0][0], 0.0)
+    spectrum = _transform(turned + [(zero, zero)] * (length - len(turned)))
+    folded = [_times(z, complex(c)) for z, c in zip(spectrum, kernel, strict=True)]
+    back = _transform(folded, 1)
+    if real:
+        return [(z[0] * c.real - z[1] * c.imag, None) for z, c in zip(back[:n], chirp, strict=True)]
+    return [_times(z, c) for z, c in zip(back[: keep or n], chirp, strict=False)]
 
 
 def _stacked(rows: tuple[int, ...], made: dict[tuple[int, ...], list[Pair]], x: Array) -> Array:
@@ -79,6 +167,17 @@ def _stacked(rows: tuple[int, ...], made: dict[tuple[int, ...], list[Pair]], x: 
         for k, value in enumerate(spectrum):
             y[(*at, k, 0)], y[(*at, k, 1)] = value
     return y
+
+
+def _padded(row: list[Any], least: int) -> list[Any]:
+    length = least
+    while length < len(row):
+        length *= 2
+    if length == len(row):
+        return row
+    first = row[0][0] if isinstance(row[0], tuple) else row[0]
+    zero: Any = constant(first, 0.0)
+    return row + [(zero, zero) if isinstance(row[0], tuple) else zero] * (length - len(row))
 
 
 def _times(value: Pair, factor: complex) -> Pair:

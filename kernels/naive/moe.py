@@ -16,13 +16,13 @@ from ._numbers import Array, Gradients, Number, Weights, constant, exp, softmax_
 Row = Sequence[Number]
 
 
-def moe(x: Array, *, weights: Weights, **a: Any) -> Array:
-    return _run(x, weights, a, {})
+def moe(x: Array, *scores: Array, weights: Weights, **a: Any) -> Array:
+    return _run(x, scores, weights, a, {})
 
 
-def moe_kept(x: Array, *, weights: Weights, **a: Any) -> Gradients:
+def moe_kept(x: Array, *scores: Array, weights: Weights, **a: Any) -> Gradients:
     kept: dict[str, list[Any]] = {}
-    _run(x, weights, a, kept)
+    _run(x, scores, weights, a, kept)
     names = ("gate", "up") if a["activation"] == "swiglu" else ("expert_hidden",)
     return {n: np.array(kept[n]) for n in ("probabilities", "choice", *names, "expert_output")}
 
@@ -32,13 +32,22 @@ def _padding(tokens: int, a: dict[str, Any]) -> int:
     return math.ceil(assigned * Fraction(a["imbalance"])) - assigned
 
 
-def _run(x: Array, weights: Weights, a: dict[str, Any], kept: dict[str, list[Any]]) -> Array:
+def _run(
+    x: Array,
+    scores: Sequence[Array],
+    weights: Weights,
+    a: dict[str, Any],
+    kept: dict[str, list[Any]],
+) -> Array:
     D = x.shape[-1]
     places = list(np.ndindex(*x.shape[:-1]))
     y = np.empty_like(x)
     chosen: list[int] = []
-    for at in places:
-        p = softmax_row([dot(row, x[at]) for row in weights["router"]])
+    for token, at in enumerate(places):
+        logits = (
+            list(scores[0][token]) if scores else [dot(row, x[at]) for row in weights["router"]]
+        )
+        p = softmax_row(logits)
         chosen = _largest(p, a["top_k"])
         outputs = [_expert(x[at], e, weights, a["activation"], kept) for e in chosen]
         for d in range(D):
@@ -83,10 +92,18 @@ def _expert(
 
 
 def moe_grad(
-    part: str, dy: Array, x: Array, *, output: Array, weights: Weights, kept: Weights, **a: Any
+    part: str,
+    dy: Array,
+    x: Array,
+    *scores: Array,
+    output: Array,
+    weights: Weights,
+    kept: Weights,
+    **a: Any,
 ) -> Gradients:
     made = {name: np.full_like(weight, 0.0) for name, weight in weights.items()}
     dx = np.full_like(x, 0.0)
+    dscores = [np.full_like(s, 0.0) for s in scores]
     D, k = x.shape[-1], a["top_k"]
     places = list(np.ndindex(*x.shape[:-1]))
     chosen: list[int] = []
@@ -104,6 +121,9 @@ def moe_grad(
         mean = sum_in_order([p[e] * dp[e] for e in chosen])
         for e in range(a["experts"]):
             dlogit = (dp.get(e, 0.0) - mean) * p[e]
+            if scores:
+                dscores[0][token, e] = dlogit
+                continue
             accumulate(made["router"][e], dlogit, x[at])
             accumulate(dx[at], dlogit, weights["router"][e])
         for of_expert in parts:
@@ -113,7 +133,7 @@ def moe_grad(
     for row in range(first, first + _padding(len(places), a)):
         nothing = [constant(dy.flat[0], 0.0)] * D
         _expert_grad(nothing, nothing, chosen[0], row, weights, kept, made)
-    return {"input 0": dx, **made}
+    return {**{f"input {i}": d for i, d in enumerate((dx, *dscores))}, **made}
 
 
 def _expert_grad(

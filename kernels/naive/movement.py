@@ -113,6 +113,10 @@ def _inside(at: Place, shape: Place, before: Sequence[int], mode: str) -> Place 
     place = [i - b for i, b in zip(at, before, strict=True)]
     if mode == "reflect":
         place = [d - 1 - abs(d - 1 - abs(i)) for i, d in zip(place, shape, strict=True)]
+    if mode == "edge":
+        place = [min(max(i, 0), d - 1) for i, d in zip(place, shape, strict=True)]
+    if mode == "wrap":
+        place = [i % d for i, d in zip(place, shape, strict=True)]
     inside = all(0 <= i < d for i, d in zip(place, shape, strict=True))
     return tuple(place) if inside else None
 

@@ -58,6 +58,8 @@ def _run(arguments: Sequence[str] | None) -> int:
     try:
         code = app(arguments, standalone_mode=False, prog_name="perfmodel")
         sys.stdout.flush()
+        if code == EXIT_INTERRUPTED:  # some versions of Typer turn Ctrl-C into this code
+            return _fail("interrupted", EXIT_INTERRUPTED)
         return code if isinstance(code, int) else 0
     except Abort:
         return _fail("interrupted", EXIT_INTERRUPTED)

@@ -38,6 +38,44 @@ def validate(
 
 
 @app.command()
+def calibrate(
+    hardware: Annotated[
+        str,
+        typer.Option("--hardware", "-H", metavar="BASE", help="The device, or a .yaml file of it."),
+    ],
+    from_: Annotated[
+        Path,
+        typer.Option(
+            "--from", metavar="KERNELS.csv", help="Kernels measured on it: op, time_s, sizes."
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE.yaml", help="The device file to write.")
+    ],
+    holdout: Annotated[
+        float,
+        typer.Option(
+            metavar="SHARE", help="Share of the rows that a fit is scored on without seeing them."
+        ),
+    ] = 0.2,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Draws the rows held out.")] = 0,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of the new device; else BASE-fitted.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace FILE.yaml.")] = False,
+    format_: Format = "table",
+) -> None:
+    """Fit a device's efficiency to kernels measured on it, and write it as a hardware file.
+
+    The held-out score comes from a fit to the other rows; the file's fit takes all rows.
+    Formats: table, json.
+    """
+    from perfmodel.cli.measured import run_calibrate
+
+    run_calibrate(from_, hardware, output, holdout, seed, name, force, format_)
+
+
+@app.command()
 def noise(
     threads: Annotated[
         int, typer.Option(min=1, metavar="N", help="Threads that the libraries use.")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from perfmodel.errors import InputError
+from perfmodel.errors import InputError, shorten
 
 if TYPE_CHECKING:
     from perfmodel.machine import Machine
@@ -46,10 +47,79 @@ def run_validate(
     return 0
 
 
+def run_calibrate(
+    kernels: Path,
+    hardware: str,
+    output: Path,
+    holdout: float,
+    seed: int,
+    name: str | None,
+    force: bool,
+    form: str,
+) -> None:
+    """Fit a device to measured kernels and write it as a hardware file."""
+    from perfmodel.catalog import resolve
+    from perfmodel.catalog.strict_yaml import read_text
+    from perfmodel.cli.commands import check_format
+    from perfmodel.machine import load_hardware
+    from perfmodel.machine.schema import NAME_PATTERN
+    from perfmodel.measure.calibration import calibrate
+    from perfmodel.measure.fit import fit
+    from perfmodel.report.files import write_text
+
+    check_format(form, ("table", "json"))
+    if output.suffix.lower() not in (".yaml", ".yml"):
+        raise InputError(f"cannot write a device to '{output}'", mend="its name must end in .yaml")
+    if output.exists() and not force:
+        raise InputError(f"'{output}' is there already", mend="use another name, or --force")
+    if not output.parent.is_dir():
+        raise InputError(f"cannot write '{output}': there is no folder '{output.parent}'")
+    if name is not None and not re.fullmatch(NAME_PATTERN, name):
+        raise InputError(
+            f"--name {shorten(name)}, expected small letters, digits, '.' and '-'",
+            mend="as in my-gpu",
+        )
+    if not 0 <= holdout < 1:
+        raise InputError(f"--holdout {holdout:g}, expected a share from 0 to below 1")
+    base = load_hardware(hardware)
+    table = _kernels(kernels, base)
+    _progress(f"fitting {base.name} to {len(table):,} kernels ...")
+    result = calibrate(
+        base,
+        read_text(resolve(hardware, "hardware"), "YAML"),
+        table,
+        fit,
+        name=name or _fitted_name(base),
+        holdout=holdout,
+        seed=seed,
+    )
+    _progress("")
+    write_text(output, result.text)
+    if form == "json":
+        import json
+
+        print(json.dumps(result.data(), indent=1, allow_nan=False))
+    else:
+        from perfmodel.report.calibration import print_calibration
+
+        print_calibration(result.data(), sys.stdout)
+    print(f"wrote {output}", file=sys.stderr)
+
+
+def _fitted_name(base: Machine) -> str:
+    return f"{base.based_on or base.name}-fitted"
+
+
+def _progress(text: str) -> None:
+    """Write over the last line of a terminal; elsewhere say nothing."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+
+
 def _kernels(file: Path, machine: Machine) -> KernelTable:
     from perfmodel.readers.kernel_table import read_kernels
 
-    return read_kernels(file, {machine.name})
+    return read_kernels(file, machine.names)
 
 
 def _format_of(path: Path) -> str:

@@ -61,7 +61,11 @@ class Inferred:
 
 @dataclass(frozen=True, eq=False)
 class Bound:
-    """An operator's tensors, by role; what `work` and `algorithms` count on."""
+    """An operator's tensors, by role; what `work` and `algorithms` count on.
+
+    ``given`` are those of its weights that another node computes, by the weight's name;
+    they stand among ``weights`` as that node's output.
+    """
 
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
@@ -69,6 +73,7 @@ class Bound:
     caches: tuple[Tensor, ...] = ()
     appended: tuple[Tensor, ...] = ()
     kept: tuple[Tensor, ...] = ()
+    given: Mapping[str, Tensor] = dataclasses.field(default_factory=dict)
 
     @property
     def x(self) -> Tensor:
@@ -82,7 +87,22 @@ class Bound:
 
     def weight(self, name: str) -> Tensor:
         """Return the weight called ``name``."""
+        if name in self.given:
+            return self.given[name]
         return next(w for w in self.weights if w.name == name)
+
+    @property
+    def own_weights(self) -> tuple[Tensor, ...]:
+        """The weights that are stored with the operator."""
+        if not self.given:
+            return self.weights
+        computed = {id(t) for t in self.given.values()}
+        return tuple(w for w in self.weights if id(w) not in computed)
+
+    @property
+    def sources(self) -> tuple[Tensor, ...]:
+        """The tensors it takes from other nodes: its inputs, then weights that are computed."""
+        return (*self.inputs, *self.given.values())
 
 
 @dataclass(frozen=True)

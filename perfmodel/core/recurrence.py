@@ -250,10 +250,11 @@ class _Chain:
 
 def _sum_bytes(t: Bound, names: Sequence[str]) -> Dim:
     """Return the bytes of those weights that there are."""
+    known = {**{w.name: w for w in t.own_weights}, **t.given}
     out: Dim = 0
-    for weight in t.weights:
-        if weight.name in names:
-            out = out + weight.bytes
+    for name in names:
+        if name in known:
+            out = out + known[name].bytes
     return out
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from perfmodel.core.dims import Array, maximum, minimum
+from perfmodel.core.dims import Array
 from perfmodel.evaluate import evaluate
 from perfmodel.machine import Machine
-from perfmodel.model import can_run
-from perfmodel.readers.kernel_table import KernelGroup, KernelTable
+from perfmodel.readers.kernel_table import KernelTable
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,43 +25,20 @@ class Predictions:
     bound: Any
 
 
-def predict(table: KernelTable, machine: Machine) -> Predictions:
+def predict(table: KernelTable, machine: Machine, without: Set[str] = frozenset()) -> Predictions:
     """Return what ``machine`` needs for each row of ``table``.
 
-    Raises InputError where the device cannot run an operator or format.
+    Kernels are timed in loops over the same buffers: caches are warm. ``without`` are
+    terms of the model to leave out. Raises InputError where the device cannot run an
+    operator or format.
     """
     columns = {key: np.zeros(len(table)) for key in ("time", "low", "high", "roofline")}
     bound = np.full(len(table), "", dtype=object)
     for group in table.groups:
-        cost = evaluate(group.graph, machine, group.launch)[0]
+        cost = evaluate(group.graph, machine, group.launch, warm=True, without=without)[0]
         columns["time"][group.rows] = cost.time
         columns["low"][group.rows] = cost.low
         columns["high"][group.rows] = cost.high
-        columns["roofline"][group.rows] = datasheet_roofline(group, machine)
+        columns["roofline"][group.rows] = cost.ideal
         bound[group.rows] = cost.why()[0]
     return Predictions(**columns, bound=bound)
-
-
-def datasheet_roofline(group: KernelGroup, machine: Machine) -> Any:
-    """Return the seconds of the plain roofline, of the fastest algorithm.
-
-    time = max(operations / peak of each engine, compulsory bytes / bandwidth of the
-    last level): theoretical figures, no overhead, no cache.
-    """
-    node, accumulate = group.graph.nodes[0], group.graph.precision.accumulate
-    bandwidth = machine.last_level.bandwidth
-    assert bandwidth is not None
-    options = []
-    for algorithm in node.algorithms():
-        work = algorithm.work
-        if not can_run(work, machine, accumulate):
-            continue
-        engines: dict[str, Any] = {}
-        for (kind, dtype), operations in work.ops.items():
-            if found := machine.rate(kind, dtype, accumulate, work.sparsity):
-                engine, rate, factor = found
-                seconds = operations * factor / rate.peak
-                engines[engine.name] = engines.get(engine.name, 0.0) + seconds
-        moved = (work.bytes_read + work.bytes_written) / bandwidth
-        options.append(maximum(moved, *engines.values()))
-    return minimum(options[0], *options[1:])

@@ -40,18 +40,25 @@ class Fft(Operator):
 
     With ``real``, ``x[..., n] -> y[..., N/2+1, 2]``: one complex transform of
     ``M = N/2`` pairs of neighbours, then ``8 M - 13`` operations to part them.
+    With ``exact`` the transform has n points whatever n is. Where n is no power of
+    two it is Bluestein's convolution with a chirp: two transforms of M, the least
+    power of two from 2 n - 1 on (that of the chirp is stored), and M products between,
+    n before and n after, 6 operations each, so ``2 (5 M log2 M - 6 M + 6) + 6 M + 12 n``;
+    before, a real row takes 2 n, and after, half the spectrum ``6 (n/2+1)``. ``full``
+    writes the mirrored half of a real row's spectrum too, a change of sign each.
     Where a row does not fit into the inner level, a transform passes through
     memory once for every factor that does.
 
     Backward, the adjoint: the same butterflies with conjugate factors, which is an
     inverse transform without its 1/N, so the operations of the forward pass.
     Source: Cooley and Tukey, Math. Comp. 19 (1965); Press et al., *Numerical
-    Recipes*, 3rd ed., sections 12.2 and 12.3.
+    Recipes*, 3rd ed., sections 12.2 and 12.3; Bluestein, IEEE Trans. Audio
+    Electroacoustics 18 (1970).
     """
 
     name = "fft"
     category = "transform"
-    sizes = {"n": REQUIRED, "batch": 1, "real": False}
+    sizes = {"n": REQUIRED, "batch": 1, "real": False, "exact": False, "full": False}
     example = "fft:n=4096,batch=256"
     small = (
         {"n": 8, "batch": 2},
@@ -60,41 +67,47 @@ class Fft(Operator):
         {"n": 16, "real": True},
         {"n": 7, "batch": 2, "real": True},
         {"n": 2, "real": True},
+        {"n": 6, "batch": 2, "exact": True},
+        {"n": 8, "exact": True},
+        {"n": 5, "batch": 2, "real": True, "exact": True},
+        {"n": 1, "real": True, "exact": True, "full": True},
+        {"n": 7, "real": True, "exact": True, "full": True},
+        {"n": 5, "real": True, "full": True},
     )
 
     real: bool = flag(False, doc="the input is real, the output half the spectrum")
+    exact: bool = flag(False, doc="a transform of n points, not of the next power of two")
+    full: bool = flag(False, doc="the output of a real input is the whole spectrum")
 
     def infer(self, inputs: Sequence[Tensor], precision: Precision) -> Inferred:
         (x,) = inputs
         if self.real:
             if not x.shape:
                 raise InputError("fft expects x[..., n], found a scalar")
-            spectrum = _padded(x.shape[-1], 4) / 2 + 1
-            return Inferred((x.like(*x.shape[:-1], _whole(spectrum), 2),))
+            return Inferred((x.like(*x.shape[:-1], *_spectrum(self, x.shape[-1])),))
         if len(x.shape) < 2:
             raise InputError(f"fft expects x[..., n, 2], found {x}")
         self.need_same(x.shape[-1], 2, "real and imaginary part")
-        return Inferred((x.like(*x.shape[:-2], _padded(x.shape[-2], 1), 2),))
+        points = x.shape[-2] if self.exact else _padded(x.shape[-2], 1)
+        return Inferred((x.like(*x.shape[:-2], points, 2),))
 
     def work(self, t: Bound) -> Work:
         return self._transform(t, WorkBuilder().read(t.x).write(t.y))
 
     def gradients(self, t: Bound) -> list[Gradient]:
         builder = WorkBuilder().read(gradient_of(t.y)).write(gradient_of(t.x))
-        return [Gradient("input", (t.x,), (), self._transform(t, builder))]
+        return [Gradient("input", (t.x,), (), self._transform(t, builder, adjoint=True))]
 
-    def _transform(self, t: Bound, builder: WorkBuilder) -> Work:
+    def _transform(self, t: Bound, builder: WorkBuilder, adjoint: bool = False) -> Work:
         x = t.x
         n, rows = (
             (x.shape[-1], product(x.shape[:-1]))
             if self.real
             else (x.shape[-2], product(x.shape[:-2]))
         )
-        length = _padded(n, 4 if self.real else 1)
-        per_row = _real_ops(length) if self.real else _complex_ops(length)
-        builder.count("vector", x.dtype, rows * per_row)
-        builder.access("factors", "read", x.like(length).bytes)
-        return builder.build(extra_traffic=_passes(t, length))
+        builder.count("vector", x.dtype, rows * _row_ops(self, n, self.real, adjoint))
+        builder.access("factors", "read", x.like(_factors(self, n, self.real)).bytes)
+        return builder.build(extra_traffic=_passes(t, _length(self, n, self.real)))
 
     @classmethod
     def from_sizes(
@@ -102,7 +115,7 @@ class Fft(Operator):
     ) -> tuple[Operator, list[Tensor]]:
         row = (sizes["n"],) if sizes["real"] else (sizes["n"], 2)
         x = Tensor((sizes["batch"], *row), precision.activation, name="x")
-        return cls(real=sizes["real"]), [x]
+        return cls(real=sizes["real"], exact=sizes["exact"], full=sizes["full"]), [x]
 
 
 @dataclass(frozen=True)
@@ -110,7 +123,8 @@ class Stft(Operator):
     """Short-time Fourier transform: ``x[..., T] -> y[..., F, N/2+1, 2]``, ``window[n]``.
 
     Each of ``F = T // stride + 1`` frames, centred at every ``stride``-th sample
-    and padded by zeros at the ends, takes n multiplications by the window and a
+    and padded by zeros at the ends (or of ``F = (T - n) // stride + 1`` that begin
+    there), takes n multiplications by the window and a
     real transform of N, the next power of two: see `fft`.
 
     Backward, the adjoint of each frame times the window goes through memory, and a
@@ -120,7 +134,10 @@ class Stft(Operator):
 
     name = "stft"
     category = "transform"
-    sizes = {"samples": REQUIRED, "n_fft": REQUIRED, "stride": "n_fft", "batch": 1}
+    sizes = {
+        "samples": REQUIRED, "n_fft": REQUIRED, "stride": "n_fft", "batch": 1, "centred": True,
+        "exact": False, "full": False,
+    }  # fmt: skip
     example = "stft:samples=480000,n_fft=512,stride=256"
     small = (
         {"samples": 16, "n_fft": 8, "stride": 4},
@@ -128,44 +145,54 @@ class Stft(Operator):
         {"samples": 9, "n_fft": 2, "stride": 4},
         {"samples": 3, "n_fft": 9, "stride": 2},
         {"samples": 11, "n_fft": 5, "stride": 4},
+        {"samples": 10, "n_fft": 6, "stride": 2, "centred": False, "exact": True},
+        {"samples": 9, "n_fft": 3, "stride": 2, "centred": False, "exact": True, "full": True},
     )
 
     n_fft: Dim = size(doc="length of a frame, n")
     stride: Dim = size(doc="samples from one frame to the next")
+    centred: bool = flag(True, doc="frames are centred at their sample, else they begin at it")
+    exact: bool = flag(False, doc="transforms of n points, not of the next power of two")
+    full: bool = flag(False, doc="the output is the whole spectrum")
 
     def infer(self, inputs: Sequence[Tensor], precision: Precision) -> Inferred:
         (x,) = inputs
         if not x.shape:
             raise InputError("stft expects x[..., T], found a scalar")
-        frames = x.shape[-1] // self.stride + 1
-        spectrum = _whole(_padded(self.n_fft, 4) / 2 + 1)
+        samples = x.shape[-1]
+        if not self.centred:
+            self.need_positive(samples - self.n_fft + 1, "samples - n_fft + 1")
+            samples = samples - self.n_fft
+        frames = samples // self.stride + 1
         window = Tensor((self.n_fft,), precision.activation, "state", "window")
-        return Inferred((x.like(*x.shape[:-1], frames, spectrum, 2),), (window,))
+        y = x.like(*x.shape[:-1], frames, *_spectrum(self, self.n_fft))
+        return Inferred((y,), (window,))
 
     def work(self, t: Bound) -> Work:
-        builder, length = self._frames(t), _padded(self.n_fft, 4)
-        return builder.read(t.x).write(t.y).build(extra_traffic=_passes(t, length))
+        length = _length(self, self.n_fft)
+        builder = self._frames(t).read(t.x).write(t.y)
+        return builder.build(extra_traffic=_passes(t, length))
 
     def gradients(self, t: Bound) -> list[Gradient]:
         x, rows, frames = t.x, product(t.x.shape[:-1]), t.y.shape[-3]
-        builder = self._frames(t).read(gradient_of(t.y)).write(gradient_of(x))
+        builder = self._frames(t, adjoint=True).read(gradient_of(t.y)).write(gradient_of(x))
         builder.count("vector", x.dtype, rows * self._overlaps(x.shape[-1], frames))
         passed = x.like(rows, frames, self.n_fft).bytes
         builder.access("frames.grad", "write", passed).access("frames.grad", "read", passed)
-        extra = _passes(t, _padded(self.n_fft, 4))
+        extra = _passes(t, _length(self, self.n_fft))
         work = builder.build(launches=2, extra_traffic=extra, workspace=passed)
         return [Gradient("input", (x,), t.weights, work)]
 
-    def _frames(self, t: Bound) -> WorkBuilder:
+    def _frames(self, t: Bound, adjoint: bool = False) -> WorkBuilder:
         x, frames, rows = t.x, t.y.shape[-3], product(t.x.shape[:-1])
-        length = _padded(self.n_fft, 4)
         builder = WorkBuilder().read(*t.weights)
-        builder.count("vector", x.dtype, rows * frames * (_real_ops(length) + self.n_fft))
-        return builder.access("factors", "read", x.like(length).bytes)
+        each = _row_ops(self, self.n_fft, adjoint=adjoint) + self.n_fft
+        builder.count("vector", x.dtype, rows * frames * each)
+        return builder.access("factors", "read", x.like(_factors(self, self.n_fft)).bytes)
 
     def _overlaps(self, samples: Dim, frames: Dim) -> Dim:
         """Return the additions of frames' values to a sample that has one already."""
-        n, step, before = self.n_fft, self.stride, self.n_fft // 2
+        n, step, before = self.n_fft, self.stride, self.n_fft // 2 if self.centred else 0
         reach = (frames - 1) * step + n - before  # where the last frame ends
         outside = _overhang(before, step, frames) + _overhang(reach - samples, step, frames)
         inside = frames * n - outside
@@ -176,7 +203,8 @@ class Stft(Operator):
         cls, sizes: Mapping[str, Any], precision: Precision
     ) -> tuple[Operator, list[Tensor]]:
         x = Tensor((sizes["batch"], sizes["samples"]), precision.activation, name="x")
-        return cls(n_fft=sizes["n_fft"], stride=sizes["stride"]), [x]
+        names = ("n_fft", "stride", "centred", "exact", "full")
+        return cls(**{name: sizes[name] for name in names}), [x]
 
 
 def _overhang(first: Dim, step: Dim, frames: Dim) -> Dim:
@@ -204,6 +232,42 @@ def _complex_ops(length: Dim) -> Dim:
 
 def _real_ops(length: Dim) -> Dim:
     return _complex_ops(length / 2) + 8 * (length / 2) - 13
+
+
+def _length(op: Fft | Stft, n: Dim, real: bool = True) -> Dim:
+    """Return the length of the transforms by radix 2 that a row takes."""
+    padded = _padded(n, 4 if real else 1)
+    return where(padded == n, n, _padded(2 * n - 1, 1)) if op.exact else padded
+
+
+def _spectrum(op: Fft | Stft, n: Dim) -> tuple[Dim, Dim]:
+    """Return the places of a real row's spectrum, as real and imaginary parts."""
+    points = n if op.exact else _padded(n, 4)
+    return (points if op.full else points // 2 + 1), 2
+
+
+def _row_ops(op: Fft | Stft, n: Dim, real: bool = True, adjoint: bool = False) -> Dim:
+    """Return the operations of one row's transform."""
+    padded = _padded(n, 4 if real else 1)
+    plain = _real_ops(padded) if real else _complex_ops(padded)
+    points = n if op.exact else padded
+    mirrored = (points - points // 2 - 1) * (2 if adjoint else 1) if real and op.full else 0
+    if not op.exact:
+        return plain + mirrored
+    length = _padded(2 * n - 1, 1)
+    before = (3 if adjoint else 2) * n if real else 6 * n
+    after = 6 * (n // 2 + 1) if real else 6 * n
+    chirped = 2 * _complex_ops(length) + 6 * length + before + after
+    return where(padded == n, plain, chirped) + mirrored
+
+
+def _factors(op: Fft | Stft, n: Dim, real: bool = True) -> Dim:
+    """Return the stored numbers: powers of the root, the chirp and its transform."""
+    length = _length(op, n, real)
+    if not op.exact:
+        return length
+    padded = _padded(n, 4 if real else 1)
+    return length + where(padded == n, 0, 2 * (length + n))
 
 
 def _passes(t: Bound, length: Dim) -> Traffic:

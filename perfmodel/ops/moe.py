@@ -19,6 +19,7 @@ from perfmodel.core import (
     Work,
     WorkBuilder,
     choice,
+    flag,
     gemm_extra_traffic,
     gradient_of,
     size,
@@ -47,6 +48,9 @@ class Moe(Operator):
     through memory. Weights are read of as many experts as balanced tokens reach:
     ``min(E, k tokens)``.
 
+    With ``routed`` the scores ``router x`` come from outside, as a second input
+    ``[tokens, E]``, and there is no router here.
+
     ``imbalance``, the largest expert's load over the mean, makes all experts as
     slow as the fullest: they run as one batched product, padded to its load.
     Source: Shazeer et al., arXiv:1701.06538; Fedus et al., arXiv:2101.03961
@@ -55,6 +59,7 @@ class Moe(Operator):
 
     name = "moe"
     category = "dense"
+    arity = (1, 2)
     sizes = {
         "tokens": REQUIRED,
         "hidden": REQUIRED,
@@ -63,6 +68,7 @@ class Moe(Operator):
         "top_k": 2,
         "activation": "swiglu",
         "imbalance": "1",
+        "routed": False,
     }
     example = "moe:tokens=4096,hidden=4096,intermediate=14336,experts=8"
     small = (
@@ -73,6 +79,7 @@ class Moe(Operator):
         {"tokens": 2, "hidden": 1, "intermediate": 3, "experts": 3, "top_k": 3,
          "imbalance": "2", "activation": "relu"},
         {"tokens": 1, "hidden": 2, "intermediate": 3, "experts": 5, "top_k": 1},
+        {"tokens": 3, "hidden": 2, "intermediate": 3, "experts": 4, "routed": True},
     )  # fmt: skip
 
     intermediate: Dim = size(doc="hidden units of an expert, I")
@@ -80,11 +87,17 @@ class Moe(Operator):
     top_k: Dim = size(2, doc="experts a token goes to, k")
     activation: str = choice("swiglu", ("swiglu", "relu"), doc="an expert's activation")
     imbalance: str = text("1", doc="load of the fullest expert over the mean, such as 1.25")
+    routed: bool = flag(False, doc="scores of the experts are a second input")
 
     def infer(self, inputs: Sequence[Tensor], precision: Precision) -> Inferred:
-        (x,) = inputs
+        x = inputs[0]
         if not x.shape:
             raise InputError("moe expects x[..., D], found a scalar")
+        if len(inputs) != 1 + self.routed:
+            raise InputError("moe takes x, and scores with routed: true only")
+        for scores in inputs[1:]:
+            expected = product(x.shape[:-1]) * self.experts
+            self.need_same(scores.elements, expected, "scores of all tokens")
         if smallest(self.experts - self.top_k) < 0:
             raise InputError("moe: top_k is over the number of experts")
         D, rows = x.shape[-1], self.experts
@@ -94,7 +107,8 @@ class Moe(Operator):
 
         into = [weight(n, rows, self.intermediate, D) for n in self._into()]
         down = weight("down_weight", rows, D, self.intermediate)
-        weights = (weight("router", rows, D), *into, down)
+        router = () if self.routed else (weight("router", rows, D),)
+        weights = (*router, *into, down)
         tokens, slots = product(x.shape[:-1]), self.slots(x)
         values = ("gate", "up") if self.activation == "swiglu" else ("expert_hidden",)
         kept = (
@@ -123,10 +137,10 @@ class Moe(Operator):
     def work(self, t: Bound) -> Work:
         x, D, inner, into = t.x, t.x.shape[-1], self.intermediate, len(self._into())
         tokens, slots, k, experts = product(x.shape[:-1]), self.slots(x), self.top_k, self.experts
-        macs = tokens * experts * D + slots * (into + 1) * D * inner
+        macs = self._router_macs(x) + slots * (into + 1) * D * inner
         per_unit = (4, 2) if self.activation == "swiglu" else (1, 0)
         selected = k * experts - k * (k + 1) // 2
-        builder = WorkBuilder().read(x).write(t.y).count("matrix", x.dtype, 2 * macs)
+        builder = WorkBuilder().read(*t.inputs).write(t.y).count("matrix", x.dtype, 2 * macs)
         vector = tokens * (4 * experts - 2 + selected + (2 * k - 1) * D)
         builder.count("vector", x.dtype, vector + slots * inner * per_unit[0])
         builder.count("special", x.dtype, tokens * (experts + 1) + slots * inner * per_unit[1])
@@ -157,11 +171,15 @@ class Moe(Operator):
             "expert_hidden",
         )  # fmt: skip
 
+    def _router_macs(self, x: Tensor) -> Dim:
+        return 0 if self.routed else x.elements * self.experts
+
     def _read_weights(self, builder: WorkBuilder, t: Bound, assigned: Dim) -> Dim:
         """Read the router and the experts that tokens reach, and return how many those are."""
         active = minimum(self.experts, assigned)
-        builder.read(t.weight("router"))
-        for weight in t.weights[1:]:
+        first = 0 if self.routed else 1
+        builder.read(*t.weights[:first])
+        for weight in t.weights[first:]:
             part = Tensor((active, *weight.shape[1:]), weight.dtype)
             builder.access(weight.name, "read", part.bytes)
         return active
@@ -171,17 +189,17 @@ class Moe(Operator):
         # swiglu: its activation again (4 and 2 special), and 7 for the derivatives.
         x, D, inner, into = t.x, t.x.shape[-1], self.intermediate, len(self._into())
         tokens, slots, k = product(x.shape[:-1]), self.slots(x), self.top_k
-        macs = 2 * (tokens * self.experts * D + slots * (into + 1) * D * inner)
+        macs = 2 * (self._router_macs(x) + slots * (into + 1) * D * inner)
         per_unit = (11, 2) if self.activation == "swiglu" else (1, 0)
         builder = WorkBuilder().read(gradient_of(t.y), x, *t.kept)
-        builder.write(gradient_of(x), *(gradient_of(w) for w in t.weights))
+        builder.write(*(gradient_of(i) for i in t.inputs), *(gradient_of(w) for w in t.weights))
         builder.count("matrix", x.dtype, 2 * macs)
         vector = tokens * k * (4 * D - 1) + tokens * (2 * k - 1 + 2 * self.experts)
         builder.count("vector", x.dtype, vector + slots * inner * per_unit[0])
         builder.count("special", x.dtype, slots * inner * per_unit[1])
         active = self._read_weights(builder, t, tokens * k)
         for name, elements in (
-            ("logits.grad", tokens * self.experts),
+            *([] if self.routed else [("logits.grad", tokens * self.experts)]),
             ("expert_output.grad", slots * D),
             ("expert_hidden.grad", slots * inner),
             *((f"{name}.grad", slots * inner) for name in self._values()[:-1]),
@@ -201,11 +219,15 @@ class Moe(Operator):
 
         saved = (x, *t.weights, *t.kept)
         work = builder.build(macs=macs, launches=8 + into, extra_traffic=extra)
-        return [Gradient("inputs", (x, *t.weights), saved, work)]
+        return [Gradient("inputs", (*t.inputs, *t.weights), saved, work)]
 
     @classmethod
     def from_sizes(
         cls, sizes: Mapping[str, Any], precision: Precision
     ) -> tuple[Operator, list[Tensor]]:
         x = Tensor((sizes["tokens"], sizes["hidden"]), precision.activation, name="x")
-        return cls(**{f.name: sizes[f.name] for f in cls.attributes()}), [x]
+        inputs = [x]
+        if sizes["routed"]:
+            scores = (sizes["tokens"], sizes["experts"])
+            inputs.append(Tensor(scores, precision.activation, name="scores"))
+        return cls(**{f.name: sizes[f.name] for f in cls.attributes()}), inputs

@@ -216,9 +216,10 @@ class Slice(Movement):
 class Pad(Movement):
     """A border around a tensor: ``x[A, B] -> y[before0 + A + after0, before1 + B + after1]``.
 
-    The border is a constant, or the values next to it mirrored (the edge itself
-    not repeated). The gradient of a constant border cuts it off; that of a
-    mirrored one adds it to where it came from, one addition a border value.
+    The border is a constant, the values next to it mirrored (``reflect``: the edge
+    itself not repeated), the value at the ``edge``, or what stands at the other end
+    (``wrap``). The gradient of a constant border cuts it off; that of the others
+    adds it to where it came from, one addition a border value.
     """
 
     name = "pad"
@@ -229,11 +230,15 @@ class Pad(Movement):
         {"n": 2, "c": 1, "h": 3, "w": 5, "pad": 2, "mode": "reflect"},
         {"c": 3, "h": 7, "w": 2, "mode": "reflect"},
         {"c": 1, "h": 1, "w": 1, "pad": 3},
+        {"c": 2, "h": 1, "w": 3, "pad": 2, "mode": "edge"},
+        {"c": 1, "h": 2, "w": 3, "pad": 5, "mode": "wrap"},
     )
 
     before: Any = size_list(doc="border before each axis", least=0)
     after: Any = size_list((), doc="border after each axis; as before it where not given", least=0)
-    mode: str = choice("constant", ("constant", "reflect"), doc="what the border holds")
+    mode: str = choice(
+        "constant", ("constant", "reflect", "edge", "wrap"), doc="what the border holds"
+    )
 
     def infer(self, inputs: Sequence[Tensor], precision: Precision) -> Inferred:
         (x,) = inputs
@@ -251,7 +256,7 @@ class Pad(Movement):
         return WorkBuilder().read(t.x).write(t.y).build()
 
     def gradients(self, t: Bound) -> list[Gradient]:
-        if self.mode == "reflect":
+        if self.mode != "constant":
             return [_to_inputs(t, t.y.elements - t.x.elements)]
         dy, dx = gradient_of(t.y), gradient_of(t.x)
         work = WorkBuilder().access(dy.name, "read", dx.bytes).write(dx).build()

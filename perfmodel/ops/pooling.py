@@ -37,8 +37,8 @@ from perfmodel.core.dims import product
 
 def _sizes(rank: int) -> dict[str, Any]:
     names = ("n", "c", *IMAGE_AXES[-rank:], *TAP_AXES[-rank:])
-    stride = {"stride": TAP_AXES[-rank], "pad": 0, "ceil_mode": False, "layout": "nchw"}
-    return {**dict.fromkeys(names, REQUIRED), **stride}
+    stride = {"stride": TAP_AXES[-rank], "pad": 0, "dilation": 1, "ceil_mode": False}
+    return {**dict.fromkeys(names, REQUIRED), **stride, "layout": "nchw"}
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,7 @@ class Pool(Operator):
     kernel: Any = pair(doc="size of a window along each axis")
     stride: Any = pair(1, doc="step between windows")
     padding: Any = pads(0, doc="border added on each side")
+    dilation: Any = pair(1, doc="distance between the values of a window")
     ceil_mode: bool = flag(False, doc="a last window may hang over the end of the image")
     layout: str = choice("nchw", LAYOUTS, doc="activations with channels first or last")
 
@@ -63,8 +64,9 @@ class Pool(Operator):
         self.need_rank(x, self.rank + 2, axes_text("x", self.rank, self.layout))
         n, c, image = split_layout(x.shape, self.layout)
         positions = window_outputs(
-            self.name, image, self.kernel, self.stride, self.padding, ceil_mode=self.ceil_mode
-        )
+            self.name, image, self.kernel, self.stride, self.padding, self.dilation,
+            ceil_mode=self.ceil_mode,
+        )  # fmt: skip
         return Inferred((x.like(*in_layout(n, c, positions, self.layout)),))
 
     @abstractmethod
@@ -106,6 +108,7 @@ _SMALL_1D = (
     {"n": 1, "c": 2, "w": 6, "s": 2},
     {"n": 2, "c": 1, "w": 9, "s": 2, "stride": 3, "layout": "nhwc"},
     {"n": 1, "c": 3, "w": 6, "s": 3, "stride": 2, "pad": 1, "ceil_mode": True},
+    {"n": 1, "c": 2, "w": 8, "s": 3, "stride": 2, "dilation": 2, "ceil_mode": True},
 )
 _SMALL_2D = (
     {"n": 1, "c": 2, "h": 4, "w": 6, "r": 2, "s": 2},
@@ -113,6 +116,7 @@ _SMALL_2D = (
     {"n": 1, "c": 3, "h": 5, "w": 5, "r": 3, "s": 3, "stride": 2, "pad": 1},
     {"n": 2, "c": 3, "h": 6, "w": 5, "r": 3, "s": 2, "stride": 2, "ceil_mode": True,
      "layout": "nhwc"},
+    {"n": 1, "c": 2, "h": 7, "w": 5, "r": 2, "s": 3, "stride": 3, "dilation": 2, "pad": 1},
 )  # fmt: skip
 _SMALL_3D = (
     {"n": 1, "c": 2, "d": 2, "h": 4, "w": 2, "t": 2, "r": 2, "s": 2},

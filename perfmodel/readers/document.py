@@ -125,11 +125,13 @@ class _Writer:
             item["formats"] = formats
         share = {
             w.name: self.graph.shared[f"{node.name}.{w.name}"]
-            for w in node.tensors.weights
+            for w in node.tensors.own_weights
             if f"{node.name}.{w.name}" in self.graph.shared
         }
         if share:
             item["share"] = share
+        if node.tensors.given:
+            item["given"] = list(node.tensors.given)
         return item
 
     def _nodes(self) -> dict[str, Any]:
@@ -158,7 +160,7 @@ class _Writer:
                 before, i = [name], repeat.end
                 continue
             node = graph.nodes[i]
-            read = [self.renamed.get(t.name, t.name) for t in node.tensors.inputs]
+            read = [self.renamed.get(t.name, t.name) for t in node.tensors.sources]
             nodes[node.name] = _with_inputs(written[i], read, before)
             before, i = [node.name], i + 1
         return nodes
@@ -171,11 +173,11 @@ class _Writer:
                         item,
                         *(
                             (t.dtype, t.shape)
-                            for t in (*node.tensors.inputs, *node.tensors.outputs)
+                            for t in (*node.tensors.sources, *node.tensors.outputs)
                         ),
                     )
                 ),
-                tuple(self.makers.get(t.name, (-1, t.name)) for t in node.tensors.inputs),
+                tuple(self.makers.get(t.name, (-1, t.name)) for t in node.tensors.sources),
             )
             for item, node in zip(written, self.graph.nodes, strict=True)
         ]
@@ -200,7 +202,7 @@ class _Writer:
         nodes: dict[str, Any] = {}
         before = inputs
         for i, (node, name) in enumerate(zip(stretch, short, strict=True)):
-            read = [local[t.name] for t in node.tensors.inputs]
+            read = [local[t.name] for t in node.tensors.sources]
             nodes[name] = _with_inputs(written[repeat.start + i], read, before)
             before = [name]
         block = f"block_{len(self.blocks) + 1}"

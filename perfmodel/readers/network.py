@@ -122,7 +122,7 @@ class Builder:
         if self.phase == "training":
             op = op.for_training()
         own = self._precision(item.get("formats", {}))
-        node = bind_operator(name, op, inputs, own or self.precision, count)
+        node = bind_operator(name, op, inputs, own or self.precision, count, item.get("given", ()))
         if own:
             node = replace(node, precision=own)
         if not trained:
@@ -153,7 +153,7 @@ class Builder:
         return self.size(value, sizes, place, kind["least"])
 
     def _share(self, node: Node, weight: str, label: str) -> None:
-        own = {w.name: w for w in node.tensors.weights}
+        own = {w.name: w for w in node.tensors.own_weights}
         if weight not in own:
             raise InputError(f"no weight '{weight}' to share", mend=did_you_mean(weight, own))
         found = own[weight]
@@ -203,7 +203,9 @@ class Builder:
         before = len(self.nodes)
         last = self.add(block.nodes, inner, inside, f"{name}.", count, trained)
         self._depth -= 1
-        learned = (w for n in self.nodes[before:] for w in n.tensors.weights if w.role == "weight")
+        learned = (
+            w for n in self.nodes[before:] for w in n.tensors.own_weights if w.role == "weight"
+        )
         if "repeat" in item and any(True for _ in learned):
             self.carried.add(inputs[0].name)
         return inner.tensor(block.output) if block.output else last
@@ -219,7 +221,6 @@ class Builder:
 
 def _frozen(node: Node) -> Node:
     """Return ``node`` with parameters that training leaves as they are."""
-    weights = tuple(
-        replace(w, role="frozen") if w.role == "weight" else w for w in node.tensors.weights
-    )
+    own = {id(w) for w in node.tensors.own_weights if w.role == "weight"}
+    weights = tuple(replace(w, role="frozen") if id(w) in own else w for w in node.tensors.weights)
     return replace(node, tensors=replace(node.tensors, weights=weights))

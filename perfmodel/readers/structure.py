@@ -23,7 +23,7 @@ Place = tuple[Any, ...]
 Nodes = Mapping[str, Mapping[str, Any]]
 
 #: keys of a node that are not attributes of its operator or parameters of its block
-_NODE_KEYS = ("op", "block", "inputs", "repeat", "share", "phases", "trained", "formats")
+_NODE_KEYS = ("op", "block", "inputs", "repeat", "share", "given", "phases", "trained", "formats")
 #: what a node's `formats` may set apart from the network's number format
 FORMAT_ROLES = ("weight", "activation", "kv")
 
@@ -152,6 +152,10 @@ class _Checker:
                 "a mapping of the operator's weights to names",
             ),
             "repeat": (_is_size(repeat), "a whole number or an expression"),
+            "given": (
+                _is_names(item.get("given", [])),
+                "a list of the operator's weights, which the last inputs are",
+            ),
             "phases": (
                 _is_names(phases) and bool(phases) and set(phases) <= set(self.phases),
                 f"a list of the workload's phases: {', '.join(self.phases)}",

@@ -117,7 +117,7 @@ class FileWorkload(Workload):
         loss = self.spec.loss or _usual_loss(builder.nodes, outputs[0])
         axis = -1 if self.spec.loss_axis is None else self.spec.loss_axis
         # What no node of the phase reads need not be there.
-        read = {t.name for node in builder.nodes for t in node.tensors.inputs}
+        read = {t.name for node in builder.nodes for t in node.tensors.sources}
         try:
             axis_of("loss_axis", axis, len(outputs[0].shape))
         except InputError as error:

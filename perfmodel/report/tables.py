@@ -16,9 +16,20 @@ from perfmodel.units import format_capacity, format_si
 Strings = dict[str, str]
 
 
-def print_table(rows: Sequence[Mapping[str, Any]], stream: TextIO) -> None:
-    """Print rows as a table; long text folds within its column."""
+#: a terminal narrower than this shows no optional columns
+NARROW = 110
+
+
+def print_table(
+    rows: Sequence[Mapping[str, Any]], stream: TextIO, optional: Sequence[str] = ()
+) -> None:
+    """Print rows as a table; long text folds within its column.
+
+    Columns that are ``optional`` are left out where the terminal is narrow.
+    """
     console = make_console(stream)
+    if console.width < NARROW:
+        rows = [{k: v for k, v in row.items() if k not in optional} for row in rows]
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     for key in rows[0] if rows else ():
         numeric = all(_is_number(r[key]) for r in rows)
@@ -86,3 +97,15 @@ def print_sections(data: Mapping[str, Any], stream: TextIO) -> None:
             lines = textwrap.wrap(f"{key}: {value}", console.width, subsequent_indent="  ")
             for line in lines:
                 console.print(Text(line))
+
+
+def markdown_sections(data: Mapping[str, Any]) -> str:
+    """Return a description as markdown: texts as a list, lists of rows as tables."""
+    lines: list[str] = []
+    for key, value in data.items():
+        if isinstance(value, list):
+            if value:
+                lines += ["", f"## {key}", "", markdown_table(value)]
+        else:
+            lines.append(f"- **{key}**: {' '.join(str(value).split())}")
+    return "\n".join(lines) + "\n"

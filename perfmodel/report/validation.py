@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, TextIO
 
 from rich.text import Text
@@ -66,7 +67,8 @@ def headline(data: Data) -> str:
     """Return one line: the device, the file, how many rows."""
     conditions = data["conditions"]
     return (
-        f"{data['hardware']} against {conditions['against']}: {data['totals']['rows']:,} kernels"
+        f"{data['hardware']} against {data['totals']['rows']:,} kernels of"
+        f" {Path(conditions['against']).name}"
         f" ({', '.join(conditions['dtype'])}; {', '.join(conditions['launch'])} launch)"
     )
 

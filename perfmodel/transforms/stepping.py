@@ -77,7 +77,7 @@ def weight_name(graph: Graph, node: Node, weight: Tensor) -> str:
 def _learned(
     graph: Graph, node: Node, written: Written, seen: set[str], by_rows: bool
 ) -> Iterator[_Learned]:
-    for weight in node.tensors.weights:
+    for weight in node.tensors.own_weights:
         name = weight_name(graph, node, weight)
         if weight.role != "weight" or name in seen or not largest(weight.elements) > 0:
             continue

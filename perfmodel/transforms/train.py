@@ -126,7 +126,7 @@ def _loss_sizes(cls: type[Operator], scores: Tensor, axis: Dim) -> dict[str, Dim
 def _without_ends(graph: Graph, losses: Sequence[Node]) -> list[Node]:
     """Return the nodes but those whose output is read by nothing any more, the losses' ends."""
     scored = {n.tensors.x.name for n in losses}
-    read = {t.name for n in graph.nodes for t in n.tensors.inputs} | scored
+    read = {t.name for n in graph.nodes for t in n.tensors.sources} | scored
     ends = set(graph.outputs) - read if losses else set()
     return [n for n in graph.nodes if n.output.name not in ends]
 
@@ -156,8 +156,8 @@ class _Backward:
         for node in reversed(self.nodes):
             if not any(t.name in self._arrived for t in node.tensors.outputs):
                 continue
-            learned = [w for w in node.tensors.weights if w.role == "weight"]
-            passed = [t for t in node.tensors.inputs if t.name in wanted]
+            learned = [w for w in node.tensors.own_weights if w.role == "weight"]
+            passed = [t for t in node.tensors.sources if t.name in wanted]
             if not learned and not passed:
                 continue
             if not node.op.has_gradient():
@@ -173,8 +173,8 @@ class _Backward:
         """Return the activations whose gradient leads to a learned weight."""
         wanted = set(self.graph.carried)
         for node in self.nodes:
-            learned = any(w.role == "weight" for w in node.tensors.weights)
-            if learned or any(t.name in wanted for t in node.tensors.inputs):
+            learned = any(w.role == "weight" for w in node.tensors.own_weights)
+            if learned or any(t.name in wanted for t in node.tensors.sources):
                 wanted |= {t.name for t in node.tensors.outputs if t.role != "index"}
         return wanted
 
@@ -188,7 +188,7 @@ class _Backward:
                 gradient=replace(gradient, saved=saved),
             )
         )
-        inputs = {id(t) for t in node.tensors.inputs}
+        inputs = {id(t) for t in node.tensors.sources}
         for tensor in gradient.makes:
             if id(tensor) not in inputs:
                 # A kernel may write a frozen weight's gradient beside one that is wanted.
@@ -215,7 +215,12 @@ class _Backward:
             inputs = tuple(self._recomputed(t, makers) for t in maker.tensors.inputs)
             outputs = tuple(t.named(f"{t.name}.again") for t in maker.tensors.outputs)
             keeps = tuple(t.named(f"{t.name}.again") for t in maker.keeps)
-            tensors = replace(maker.tensors, inputs=inputs, outputs=outputs)
+            given = {k: self._recomputed(t, makers) for k, t in maker.tensors.given.items()}
+            computed = {id(t): given[k] for k, t in maker.tensors.given.items()}
+            weights = tuple(computed.get(id(w), w) for w in maker.tensors.weights)
+            tensors = replace(
+                maker.tensors, inputs=inputs, outputs=outputs, weights=weights, given=given
+            )
             clone = replace(
                 maker, name=f"{maker.name}.again", tensors=tensors, keeps=keeps, role="recompute"
             )

@@ -12,7 +12,7 @@ Array = npt.NDArray[Any]
 
 
 def moe(x: Array, w: Mapping[str, Array], k: int) -> Array:
-    logits = x @ w["router"].T
+    logits = w["logits"] if "logits" in w else x @ w["router"].T
     p = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
     p = np.where(p >= np.sort(p, axis=-1)[..., -k, None], p, 0)
     hidden = np.einsum("...d,eid->...ei", x, w["up_weight"])
@@ -33,6 +33,9 @@ CASES = {
          {**SHAPES, "gate_weight": (4, 2, 5)}, lambda x, w: moe(x, w, 2)),
         ({**COMMON, "activation": "relu", "imbalance": "1.5"}, [(2, 3, 5)], SHAPES,
          lambda x, w: moe(x, w, 2)),
+        ({**COMMON, "activation": "relu", "imbalance": "1", "routed": True}, [(6, 5), (6, 4)],
+         {k: v for k, v in SHAPES.items() if k != "router"},
+         lambda x, s, w: moe(x, {**w, "logits": s}, 2)),
     ],
 }  # fmt: skip
 APART: set[str] = set()

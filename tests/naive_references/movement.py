@@ -49,6 +49,8 @@ CASES: dict[str, Any] = {
          lambda x, w: np.pad(x, WIDTHS, mode="reflect")),
         ({"before": (2,), "after": (), "mode": "reflect"}, [(3,)], {},
          lambda x, w: np.pad(x, 2, mode="reflect")),
+        *(({**BORDER, "mode": mode}, [(2, 3, 4)], {},
+           lambda x, w, m=mode: np.pad(x, WIDTHS, mode=m)) for mode in ("edge", "wrap")),
     ],
     "tile": [({"repeats": (2, 1, 3)}, [(2, 3, 4)], {}, lambda x, w: np.tile(x, (2, 1, 3)))],
     "pixel_shuffle": [

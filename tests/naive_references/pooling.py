@@ -56,6 +56,10 @@ THREE_PADS = ((1, 1), (0, 0), (1, 1))
 CASES: dict[str, Any] = {
     "max_pool1d": [
         (ONE, [(2, 3, 8)], {}, lambda x, w: pooled(x, np.max, -np.inf, (3,), (2,), ((1, 0),))),
+        # Windows hold values 0, 2, 4, then 2, 4, 6, and 4, 6 and one over the end.
+        ({"kernel": 3, "stride": 2, "padding": 0, "dilation": 2, "ceil_mode": True}, [(1, 2, 8)],
+         {}, lambda x, w: np.stack([x[..., 0:5:2].max(-1), x[..., 2:7:2].max(-1),
+                                    x[..., 4:8:2].max(-1)], axis=-1)),
         # Windows start at 0, 2, 4 and, hanging over the end by one, 6.
         ({"kernel": 3, "stride": 2, "padding": 0, "ceil_mode": True}, [(2, 3, 8)], {},
          lambda x, w: pooled(x, np.max, -np.inf, (3,), (2,), ((0, 1),))),

@@ -100,15 +100,19 @@ class Call:
 
         Inputs that are stored with the model become nodes of their own.
         ``stored`` maps the operator's own weights to the tensors they are in the file,
-        so that what is shared counts once, and gives the weights their format.
+        so that what is shared counts once, and gives the weights their format; those
+        that the model computes are no parameters but tensors that the node reads.
         """
         made = make_operator(op, **attributes) if isinstance(op, str) else op
-        weights = {k: v for k, v in (stored or {}).items() if v is not None}
+        present = {k: v for k, v in (stored or {}).items() if v is not None}
+        weights = {k: v for k, v in present.items() if v.is_constant}
+        given = {k: v for k, v in present.items() if k not in weights}
+        inputs = (*inputs, *given.values())
         codes = integers.codes_of(self, made.name, inputs, weights)
         tensors = [self.net.tensor(v) for v in codes or inputs]
         if precision is None and weights:
             precision = self._precision(next(iter(weights.values())), tensors)
-        outputs = self.net.add(self.name + suffix, made, tensors, precision, weights)
+        outputs = self.net.add(self.name + suffix, made, tensors, precision, weights, tuple(given))
         values = tuple(Value(t.name, t.dtype, t.shape, tensor=t) for t in outputs)
         return tuple(integers.real(self, v, inputs[0].dtype) for v in values) if codes else values
 
@@ -122,9 +126,16 @@ class Call:
         return replace(net, name=f"{form}/{active}", weight=form, activation=active)
 
     def opaque(
-        self, *shapes: Sequence[Dim], formats: Sequence[str] | None = None, known: bool = True
+        self,
+        *shapes: Sequence[Dim],
+        formats: Sequence[str] | None = None,
+        known: bool = True,
+        read: Sequence[Value] | None = None,
     ) -> tuple[Value, ...]:
-        """Put a node into the graph of which only the bytes are known; returns its outputs."""
+        """Put a node into the graph of which only the bytes are known; returns its outputs.
+
+        It reads all inputs, or what ``read`` says.
+        """
         first = next((v.dtype for v in self.inputs if v is not None), self.net.main)
         names = list(formats or [first] * len(shapes))
         op = make_operator(
@@ -135,7 +146,8 @@ class Call:
             known=known,
             formats=" ".join(self.net.format(n) for n in names),
         )
-        read = [v for v in self.inputs if v is not None and v.items is None]
+        if read is None:
+            read = [v for v in self.inputs if v is not None and v.items is None]
         return self.emit(op, *read)
 
     def view(self, value: Value, shape: Sequence[Dim]) -> Value:

@@ -69,19 +69,21 @@ class Network:
         inputs: Sequence[Tensor],
         precision: Precision | None = None,
         stored: Mapping[str, Value] | None = None,
+        given: Sequence[str] = (),
     ) -> tuple[Tensor, ...]:
         """Add a node and return its outputs.
 
-        ``stored`` says which stored tensors of the file the operator's weights are.
+        ``stored`` says which stored tensors of the file the operator's weights are,
+        ``given`` which weights the last inputs are.
         """
         if len(self.nodes) >= MAX_NODES:
             raise InputError(f"over {MAX_NODES:,} nodes")
         name = self.name(wanted)
-        node = bind_operator(name, op, inputs, precision or self.precision, self.count)
+        node = bind_operator(name, op, inputs, precision or self.precision, self.count, given)
         if precision is not None and precision != self.precision:
             node = Node(node.name, op, node.tensors, self.count, precision=precision)
         self.nodes.append(node)
-        for weight in node.tensors.weights:
+        for weight in node.tensors.own_weights:
             value = (stored or {}).get(weight.name)
             if value is not None and value.stored is not None:
                 uses = self._uses.setdefault(value.stored, [])

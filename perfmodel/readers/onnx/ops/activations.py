@@ -82,7 +82,7 @@ def prelu(call: Call) -> Made:
     x, slope = call.input(0), call.input(1)
     shared = same(slope.elements, 1)
     fits = x.rank >= 2 and same(slope.elements, x.shape[1])
-    if slope.is_constant and (shared or fits):
+    if shared or fits:
         return call.emit("prelu", x, stored={"slope": slope}, shared=shared)
     return call.emit("pointwise", x, slope, function="prelu", vector=2)
 

@@ -137,7 +137,7 @@ def conv_transpose(call: Call) -> Made:
     return call.emit(
         f"conv_transpose{axes}d",
         x,
-        stored={k: v for k, v in stored.items() if v.is_constant},
+        stored=stored,
         out_channels=w.shape[1] * groups,
         kernel=plain_or_list(kernel),
         stride=plain_or_list(stride),

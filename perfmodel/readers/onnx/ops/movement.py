@@ -128,7 +128,7 @@ def pad(call: Call) -> Made:
     if any(d < 0 for d in (*before, *after)):
         shape = [d + a + b for d, a, b in zip(x.shape, before, after, strict=True)]
         return call.opaque(shape)
-    mode = "constant" if call.attr("mode", "constant") == "constant" else "reflect"
+    mode = call.attr("mode", "constant")
     return call.emit("pad", x, before=tuple(before), after=tuple(after), mode=mode)
 
 

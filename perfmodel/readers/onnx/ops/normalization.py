@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from perfmodel.core import Dim
 from perfmodel.core.dims import product, same
 from perfmodel.readers.onnx.call import Call
 from perfmodel.readers.onnx.handlers import MICROSOFT, Made, handles
@@ -13,9 +14,9 @@ from perfmodel.readers.onnx.ops.reductions import axis_of
 from perfmodel.readers.tracing.values import Value
 
 
-def stored_where(**values: Value | None) -> dict[str, Value]:
-    """Return the values that are stored with the model."""
-    return {k: v for k, v in values.items() if v is not None and v.is_constant}
+def stored_where(size: Dim, **values: Value | None) -> dict[str, Value]:
+    """Return the weights that are there, of those of ``size`` values; others broadcast."""
+    return {k: v for k, v in values.items() if v is not None and same(v.elements, size)}
 
 
 @handles("BatchNormalization")
@@ -23,9 +24,12 @@ def batch_norm(call: Call) -> Made:
     """``(x - mean) / sqrt(variance + epsilon) scale + bias``, each channel with its own."""
     x = call.input(0)
     training = bool(call.attr("training_mode", 0))
-    stored = stored_where(gamma=call.optional(1), beta=call.optional(2))
-    (y,) = call.emit("batch_norm", x, stored=stored, training=training)
     channels = (x.shape[1],) if x.rank > 1 else (1,)
+    stored = stored_where(
+        channels[0], gamma=call.optional(1), beta=call.optional(2), mean=call.optional(3),
+        variance=call.optional(4),
+    )  # fmt: skip
+    (y,) = call.emit("batch_norm", x, stored=stored, training=training)
     statistics = [Value("", x.dtype, channels, stored=f"{call.name}.statistics") for _ in range(4)]
     return [y, *statistics]
 
@@ -33,15 +37,17 @@ def batch_norm(call: Call) -> Made:
 @handles("InstanceNormalization")
 def instance_norm(call: Call) -> Made:
     """Each channel of each sample by its own statistics."""
-    stored = stored_where(gamma=call.optional(1), beta=call.optional(2))
-    return call.emit("instance_norm", call.input(0), stored=stored)
+    x = call.input(0)
+    stored = stored_where(x.shape[1], gamma=call.optional(1), beta=call.optional(2))
+    return call.emit("instance_norm", x, stored=stored)
 
 
 @handles("GroupNormalization")
 def group_norm(call: Call) -> Made:
     """Groups of channels of each sample by their own statistics."""
-    stored = stored_where(gamma=call.optional(1), beta=call.optional(2))
-    return call.emit("group_norm", call.input(0), stored=stored, groups=call.attr("num_groups"))
+    x = call.input(0)
+    stored = stored_where(x.shape[1], gamma=call.optional(1), beta=call.optional(2))
+    return call.emit("group_norm", x, stored=stored, groups=call.attr("num_groups"))
 
 
 @handles("GroupNorm", "SkipGroupNorm", domain=MICROSOFT)
@@ -50,8 +56,9 @@ def group_norm_fused(call: Call) -> Made:
     x = call.input(0)
     if call.op == "SkipGroupNorm":
         x = added(call, x, [call.optional(3), call.optional(4)])
-    stored = stored_where(gamma=call.optional(1), beta=call.optional(2))
     layout = "nhwc" if call.attr("channels_last", 1) else "nchw"
+    channels = x.shape[-1 if layout == "nhwc" else 1]
+    stored = stored_where(channels, gamma=call.optional(1), beta=call.optional(2))
     (y,) = call.emit("group_norm", x, stored=stored, groups=call.attr("groups"), layout=layout)
     if call.attr("activation", 0):
         (y,) = call.emit("silu", y, suffix=".silu")
@@ -86,7 +93,8 @@ def layer_norm(call: Call) -> Made:
     """``(x - mean) / sqrt(variance + epsilon) scale + bias`` over the axes from one."""
     x = call.input(0)
     axis = axis_of(call, x, -1)
-    stored = stored_where(gamma=call.optional(1), beta=call.optional(2))
+    row = product(x.shape[axis:])
+    stored = stored_where(row, gamma=call.optional(1), beta=call.optional(2))
     return [over_rows(call, "layer_norm", x, axis, stored), *row_statistics(call, x, axis)]
 
 
@@ -97,7 +105,7 @@ def rms_norm(call: Call) -> Made:
     """``x / sqrt(mean(x^2) + epsilon) scale`` over the axes from one."""
     x = call.input(0)
     axis = axis_of(call, x, -1)
-    stored = stored_where(gamma=call.optional(1))
+    stored = stored_where(product(x.shape[axis:]), gamma=call.optional(1))
     return [over_rows(call, "rms_norm", x, axis, stored), *row_statistics(call, x, axis)]
 
 
@@ -107,7 +115,8 @@ def skip_norm(call: Call) -> Made:
     simple = call.op == "SkipSimplifiedLayerNormalization"
     bias = call.optional(3 if simple else 4)
     x = added(call, call.input(0), [call.input(1), bias])
-    stored = stored_where(gamma=call.optional(2), beta=None if simple else call.optional(3))
+    beta = None if simple else call.optional(3)
+    stored = stored_where(x.shape[-1], gamma=call.optional(2), beta=beta)
     y = over_rows(call, "rms_norm" if simple else "layer_norm", x, x.rank - 1, stored)
     row = Value("", "fp32", (*x.shape[:-1], 1))
     return [y, row, row, x]
@@ -130,7 +139,7 @@ def embed_norm(call: Call) -> Made:
         )  # fmt: skip
         x = rows if x is None else call.emit("add", x, rows, suffix=f".add{i}")[0]
     assert x is not None
-    stored = stored_where(gamma=call.optional(5), beta=call.optional(6))
+    stored = stored_where(x.shape[-1], gamma=call.optional(5), beta=call.optional(6))
     y = over_rows(call, "layer_norm", x, x.rank - 1, stored)
     lengths = Value("", "int32", (words.shape[0],))
     return [y, lengths, x]

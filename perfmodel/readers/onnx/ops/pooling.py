@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from perfmodel.core import Dim
+from perfmodel.core.windows import window_outputs
 from perfmodel.readers.onnx.call import Call
 from perfmodel.readers.onnx.handlers import Made, handles
 from perfmodel.readers.onnx.ops.convolution import plain_or_list, window
@@ -19,10 +20,8 @@ def windowed(call: Call) -> Made:
     """The largest value, or the mean, of every window."""
     x = call.input(0)
     kernel = tuple(int(k) for k in call.attr("kernel_shape"))
-    found = window(call, x, kernel)
-    dilated = found.pop("dilation") != 1
-    indices = call.op == "MaxPool" and len(call.outputs) > 1 and bool(call.outputs[1])
-    if dilated or len(kernel) > 3:
+    indices = call.op == "MaxPool" and call.wants(1)
+    if len(kernel) > 3:
         return call.opaque(*[_pooled(call, x, kernel)] * (1 + indices))
     more: dict[str, Any] = {"indices": True} if indices else {}
     return call.emit(
@@ -30,23 +29,18 @@ def windowed(call: Call) -> Made:
         x,
         kernel=plain_or_list(kernel),
         ceil_mode=bool(call.attr("ceil_mode", 0)),
-        **found,
+        **window(call, x, kernel),
         **more,
     )
 
 
 def _pooled(call: Call, x: Value, kernel: tuple[int, ...]) -> list[Dim]:
-    """Return the shape that windows with steps between their places make."""
-    axes = len(kernel)
-    found = window(call, x, kernel)
-    each = {k: list(v) if isinstance(v, tuple) else [v] * axes for k, v in found.items()}
-    pads = each["padding"] if len(each["padding"]) > axes else each["padding"] * 2
-    shape: list[Dim] = [*x.shape[:2]]
-    for i, (size, k) in enumerate(zip(x.shape[2:], kernel, strict=True)):
-        left = size + pads[i] + pads[i + axes] - (k - 1) * each["dilation"][i] - 1
-        stride = each["stride"][i]
-        shape.append((-(-left // stride) if call.attr("ceil_mode", 0) else left // stride) + 1)
-    return shape
+    """Return the shape that windows over more axes than our operators have make."""
+    ceil_mode = bool(call.attr("ceil_mode", 0))
+    placed = window_outputs(
+        call.op, x.shape[2:], kernel, **window(call, x, kernel), ceil_mode=ceil_mode
+    )
+    return [*x.shape[:2], *placed]
 
 
 @handles(*_GLOBAL)
@@ -62,8 +56,7 @@ def lp_pool(call: Call) -> Made:
     """The norm of every window: squares, a sum by window, roots."""
     x = call.input(0)
     kernel = tuple(int(k) for k in call.attr("kernel_shape"))
-    found = window(call, x, kernel)
-    if found.pop("dilation") != 1 or len(kernel) > 3:
+    if len(kernel) > 3:
         return call.opaque(_pooled(call, x, kernel))
     (squares,) = call.emit("mul", x, suffix=".squares")
     (sums,) = call.emit(
@@ -71,7 +64,7 @@ def lp_pool(call: Call) -> Made:
         squares,
         kernel=plain_or_list(kernel),
         ceil_mode=bool(call.attr("ceil_mode", 0)),
-        **found,
+        **window(call, x, kernel),
     )
     return call.emit("sqrt", sums, suffix=".root")
 

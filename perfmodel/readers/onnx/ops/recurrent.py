@@ -61,12 +61,10 @@ def unit(call: Call, kind: str, stored: dict[str, Value], hidden_axis: int) -> l
     steps, batch = (x.shape[1], x.shape[0]) if batch_first else (x.shape[0], x.shape[1])
     # Our units take the batch first; counts do not depend on the order of axes.
     rows = call.view(x, (batch, steps, x.shape[2]))
-    if any(not value.is_constant for value in stored.values()):
-        call.net.note(f"{call.op} with weights that are computed counts them as stored")
     (y,) = call.emit(
         kind.lower(),
         rows,
-        stored={k: v for k, v in stored.items() if v.is_constant},
+        stored=stored,
         hidden=hidden,
         directions=directions,
         **_more(call, kind, stored),
