@@ -1,0 +1,296 @@
+"""Arrays without data: a kernel run on them states its library calls instead of making them.
+
+`DryNamespace` stands in for NumPy. Its arrays are NumPy views of memory that is never
+touched, so that slices, transpositions and strides are NumPy's own; what would compute
+or move is recorded as a `Pass`. A call that this module does not know is an error, and
+so is one that would be silently slow (mixed formats, a product that BLAS cannot take).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from perfmodel.kernels.formats import name_of
+from perfmodel.kernels.passes import Pass, merged
+from perfmodel.kernels.reuse import Reuse
+
+
+class DryError(TypeError):
+    """A kernel calls what cannot be stated."""
+
+
+class Recorder:
+    """What a kernel called, and where its memory lies."""
+
+    def __init__(self) -> None:
+        self.passes: list[Pass] = []
+        self.reuse = Reuse()
+        self.free: dict[int, list[int]] = {}
+        self.buffers = 0
+
+    def forget(self) -> None:
+        """Drop the calls so far; what they touched stays known."""
+        self.passes.clear()
+
+    def record(
+        self,
+        kind: str,
+        dtype: Any,
+        elements: float,
+        reads: Sequence[Any],
+        writes: Sequence[Any],
+        fresh: bool = False,
+        **extra: Any,
+    ) -> None:
+        """Append a call that reads and writes these arrays."""
+        places = [_place(a) for a in reads]
+        outs = [_place(a) for a in writes]
+        self.reuse.next_call()
+        reuse = tuple(self.reuse.distance(*p) for p in places)
+        again = max((self.reuse.distance(*p) for p in outs), default=0.0)
+        for p in (*places, *outs):
+            self.reuse.touch(*p)
+        sizes = tuple(p[3] for p in places)
+        written = sum(p[3] for p in outs)
+        # Everything a call touches is touched together: its own bytes are the least distance.
+        least = sum({p[:3]: p[3] for p in (*places, *outs)}.values())
+        self.passes.append(
+            Pass(
+                kind, name_of(dtype), elements, sizes, written,
+                tuple(max(r, least) for r in reuse), max(again, least) if outs else 0.0,
+                fresh, **extra,
+            )
+        )  # fmt: skip
+
+
+class _Buffer:
+    """A stretch of memory with a number that is given again after it is freed, as malloc does."""
+
+    def __init__(self, recorder: Recorder, size: int, address: int) -> None:
+        self.recorder, self.size, self.address = recorder, size, address
+        free = recorder.free.get(size)
+        if free:
+            self.number = free.pop()
+        else:
+            self.number = recorder.buffers
+            recorder.buffers += 1
+
+    def __del__(self) -> None:
+        self.recorder.free.setdefault(self.size, []).append(self.number)
+
+
+class DryArray(np.ndarray):
+    """An array whose values are never read. Views of it are NumPy's."""
+
+    buffer: Any
+
+    def __array_finalize__(self, parent: Any) -> None:
+        self.buffer = getattr(parent, "buffer", None)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        from perfmodel.kernels.dry_calls import ufunc_call
+
+        return ufunc_call(ufunc, method, inputs, options)
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        from perfmodel.kernels.dry_calls import FUNCTIONS
+
+        if func not in FUNCTIONS:
+            raise DryError(f"kernels may not call {func.__name__}")
+        return FUNCTIONS[func](*args, **kwargs)
+
+    def __getitem__(self, at: Any) -> Any:
+        if _is_fancy(at):
+            raise DryError("kernels read scattered places by xp.take only")
+        found = super().__getitem__(at)
+        if not isinstance(found, DryArray):
+            raise DryError("kernels may not read a single value")
+        return found
+
+    def __setitem__(self, at: Any, value: Any) -> None:
+        if _is_fancy(at):
+            from perfmodel.kernels.dry_calls import put
+
+            put(self, at, value)
+        else:
+            np.copyto(super().__getitem__(at), value)
+
+    def reshape(self, *shape: Any, order: Any = "C") -> Any:
+        """Return a view; DryError where the library would copy."""
+        sizes = shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape
+        try:
+            made = np.ndarray.reshape(self, sizes, copy=False)
+        except ValueError as error:
+            if "copy" not in str(error):
+                raise
+            raise DryError("reshape would copy: say so by xp.copyto into a buffer") from None
+        return made
+
+    def astype(self, dtype: Any, copy: bool = True) -> Any:
+        """Return a fresh array in another format."""
+        made = empty(self.buffer.recorder, self.shape, dtype)
+        FUNCTIONS_copyto(made, self, fresh=True)
+        return made
+
+    def copy(self, order: Any = "C") -> Any:
+        """Return a fresh, contiguous array."""
+        return self.astype(self.dtype)
+
+    def _refuse(self, *_: Any, **__: Any) -> Any:
+        raise DryError("kernels may not read values in Python")
+
+    __bool__ = __int__ = __float__ = __index__ = tolist = item = _refuse
+
+    def _function(self, *_: Any, **__: Any) -> Any:
+        raise DryError("kernels call xp's functions, not the arrays' methods")
+
+    sum = max = min = mean = argmax = cumsum = fill = take = dot = repeat = sort = _function
+    flatten = ravel = _function
+
+
+def FUNCTIONS_copyto(made: Any, source: Any, fresh: bool) -> None:
+    from perfmodel.kernels.dry_calls import copyto
+
+    copyto(made, source, fresh=fresh)
+
+
+def _is_fancy(at: Any) -> bool:
+    parts = at if isinstance(at, tuple) else (at,)
+    return any(isinstance(p, (np.ndarray, list)) for p in parts)
+
+
+def empty(recorder: Recorder, shape: Any, dtype: Any) -> DryArray:
+    """Return a new array of memory that nobody has touched."""
+    made = np.empty(shape, dtype=dtype).view(DryArray)
+    made.buffer = _Buffer(recorder, made.nbytes, made.__array_interface__["data"][0])
+    return made
+
+
+def recorder_of(*arrays: Any) -> Recorder:
+    """Return the recorder of the first dry array."""
+    for a in arrays:
+        if isinstance(a, DryArray):
+            found: Recorder = a.buffer.recorder
+            return found
+    raise DryError("no dry array")
+
+
+def _place(a: Any) -> tuple[int, int, int, float]:
+    """Return an array's buffer, first and last byte in it, and bytes of distinct values."""
+    shape, strides, item = a.shape, a.strides, a.itemsize
+    offset = a.__array_interface__["data"][0] - a.buffer.address
+    low, spread, size = _extent(shape, strides, item)
+    return a.buffer.number, offset + low, offset + low + spread, size
+
+
+@lru_cache(maxsize=65536)
+def _extent(
+    shape: tuple[int, ...], strides: tuple[int, ...], item: int
+) -> tuple[int, int, float]:
+    if 0 in shape:
+        return 0, 0, 0.0
+    low = sum((n - 1) * s for n, s in zip(shape, strides, strict=True) if s < 0)
+    spread = sum((n - 1) * abs(s) for n, s in zip(shape, strides, strict=True)) + item
+    values = math.prod(n for n, s in zip(shape, strides, strict=True) if s) * item
+    return low, spread, float(min(values, spread))
+
+
+@lru_cache(maxsize=65536)
+def innermost(
+    shape: tuple[int, ...], strides: tuple[tuple[int, ...], ...], items: tuple[int, ...]
+) -> tuple[float, bool]:
+    """Return the innermost loop's length after axes are merged, and whether it is contiguous.
+
+    As NumPy's iterator does: axes of size 1 vanish, the rest are sorted by stride,
+    neighbours are merged where every operand steps through both as through one.
+    """
+    axes = [i for i, n in enumerate(shape) if n != 1]
+    if not axes:
+        return 1.0, True
+    axes.sort(key=lambda i: -max(abs(s[i]) for s in strides))
+    merged_n = shape[axes[-1]]
+    step = [s[axes[-1]] for s in strides]
+    whole = [n * merged_n for n in step]
+    for i in reversed(axes[:-1]):
+        if any(s[i] != w for s, w in zip(strides, whole, strict=True)):
+            break
+        merged_n *= shape[i]
+        whole = [w * shape[i] for w in whole]
+    unit = all(abs(s) in (0, item) for s, item in zip(step, items, strict=True))
+    return float(merged_n), unit
+
+
+class DryNamespace:
+    """Stands in for NumPy; see the module's first lines."""
+
+    __name__ = "dry"
+    ndarray = DryArray
+
+    def __init__(self) -> None:
+        self.recorder = Recorder()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(np, name)
+
+    def passes(self) -> tuple[Pass, ...]:
+        """Return the calls so far, equal ones together."""
+        return merged(self.recorder.passes)
+
+    def empty(self, shape: Any, dtype: Any = "float64") -> DryArray:
+        """Return an array without values."""
+        return empty(self.recorder, shape, dtype)
+
+    def full(self, shape: Any, value: float, dtype: Any = "float64") -> DryArray:
+        """Return an array of one value; recorded."""
+        made = self.empty(shape, dtype)
+        self.recorder.record(
+            "fill", made.dtype, made.size, (), (made,), fresh=True, inner=float(made.size)
+        )
+        return made
+
+    def zeros(self, shape: Any, dtype: Any = "float64") -> DryArray:
+        """Return zeros; recorded."""
+        return self.full(shape, 0.0, dtype)
+
+    def ones(self, shape: Any, dtype: Any = "float64") -> DryArray:
+        """Return ones; recorded."""
+        return self.full(shape, 1.0, dtype)
+
+    def arange(self, *limits: Any, dtype: Any = "int64") -> DryArray:
+        """Return counting numbers; recorded as a fill."""
+        return self.full(np.arange(*limits).shape, 0.0, dtype)
+
+    def asarray(self, values: Any, dtype: Any = None) -> Any:
+        """Return a dry array of the shape of a table made in Python."""
+        if isinstance(values, DryArray):
+            return values
+        made = np.asarray(values, dtype=dtype)
+        return self.empty(made.shape, made.dtype)
+
+    def ascontiguousarray(self, a: Any) -> Any:
+        """Return ``a``, or a fresh contiguous copy; recorded."""
+        return a if a.flags.c_contiguous else a.copy()
+
+    @property
+    def random(self) -> Any:
+        """Random numbers are drawn from a generator that the kernel is given."""
+        raise DryError("kernels draw no random numbers from xp")
+
+    class lib:  # noqa: N801
+        """The part of ``numpy.lib`` that kernels use."""
+
+        class stride_tricks:  # noqa: N801
+            """Views by strides."""
+
+            @staticmethod
+            def as_strided(x: Any, shape: Any, strides: Any) -> Any:
+                """Return a view of any shape and strides."""
+                return np.lib.stride_tricks.as_strided(x, shape, strides, subok=True)
+
+
+Maker = Callable[..., Any]
