@@ -55,6 +55,7 @@ class Pass:
         Where parts of the array were touched at different times, their mean. Kernels
         are taken as run again and again on the same arrays.
     write_reuse : the same for what is written.
+    in_place : bytes of what is written that the same call reads.
     fresh : the result is newly allocated; large ones fault their pages in.
     m, n, k, batch : sizes of a product, 0 otherwise.
     trans_a, trans_b : the operand's columns, not its rows, are contiguous in memory.
@@ -72,6 +73,7 @@ class Pass:
     writes: float = 0
     reuse: tuple[float, ...] = ()
     write_reuse: float = 0
+    in_place: float = 0
     fresh: bool = False
     m: float = 0
     n: float = 0

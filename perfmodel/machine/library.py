@@ -35,15 +35,14 @@ class LevelCost:
 class CallCost:
     """Seconds of a call, of each of its elements with all data near, and of each inner loop.
 
-    ``lines`` is how many bytes move for a byte asked for, where rows are strided;
-    ``miss`` the seconds of an inner loop whose data is not in a core's own caches. ``n``
-    samples told it; ``residual`` is their mean |predicted / measured - 1|.
+    ``line`` is the share of a cache line's time that a strided element takes; ``miss`` the
+    seconds of an inner loop whose data is in no cache. ``n`` tasks told it; ``residual`` is their mean |predicted / measured - 1|.
     """
 
     call: float
     element: float
     row: float = 0.0
-    lines: float = 1.0
+    line: float = 0.0
     miss: float = 0.0
     n: int = 0
     residual: float = 0.0
@@ -116,7 +115,7 @@ class CallCostSpec(Spec):
     call: _Seconds
     element: _Seconds
     row: _Seconds = 0.0
-    lines: float = Field(default=1.0, ge=1)
+    line: float = Field(default=0.0, ge=0)
     miss: _Seconds = 0.0
     n: int = Field(ge=0)
     residual: float = Field(ge=0)

@@ -15,8 +15,13 @@ _LOGARITHMIC = ("sort", "argsort", "fft", "ifft", "rfft", "irfft")
 _SPECIAL = ("exp", "exp2", "expm1", "tanh", "sqrt", "log", "log2", "log1p", "power",
             "divide", "reciprocal", "sin", "cos", "floor_divide", "remainder")  # fmt: skip
 _MOVEMENT = ("take", "put", "where", "random", "partition", "argpartition", *_LOGARITHMIC)
+#: functions of two operands
+TWO = ("add", "subtract", "multiply", "divide", "maximum", "minimum", "power", "greater", "less",
+       "greater_equal", "less_equal", "equal", "not_equal", "floor_divide", "remainder")  # fmt: skip
 _REDUCTIONS = ("sum", "max", "min", "prod", "any", "all", "argmax", "cumsum")
 
+#: kinds that have one way only
+_PLAIN = (*PRODUCTS, "take", "put", "partition", "argpartition")
 FAMILIES = ("product", "special", "reduction", "movement", "stream")
 
 
@@ -24,14 +29,34 @@ def way(p: Pass) -> str:
     """Return the name of the cost that a pass has: its kind, and the way a library goes.
 
     gemv_dots : the matrix is contiguous along the sum; gemv_sums : across it.
+    cast4 : from a format of 4 bytes.
     ..._strided : an operand is not contiguous along the innermost loop.
+    ..._scalar : a function of two operands, one of them a single value.
+    ..._column : the same in every row, each with a value of its own.
+    ..._loops : several innermost loops.
     """
     if p.kind == "gemv":
         along = not p.trans_a if p.n == 1 else p.trans_b
         return "gemv_dots" if along else "gemv_sums"
-    if p.kind in PRODUCTS or p.unit or p.kind in ("take", "put"):
+    if p.kind in _PLAIN:
         return p.kind
-    return f"{p.kind}_strided"
+    kind = p.kind
+    if kind == "cast":
+        kind = f"cast{2 ** round(np.log2(max(p.reads[0] / p.elements, 1.0))):.0f}"
+    if not p.unit:
+        return f"{kind}_strided"
+    if p.kind in TWO and len(p.reads) == 1:
+        return f"{kind}_scalar"
+    if 0 < p.inner < p.elements and _is_elementwise(p.kind):
+        width = p.writes / p.elements
+        column = any(abs(r - width * p.elements / p.inner) < 1 for r in p.reads)
+        return f"{kind}_column" if column and p.kind in TWO else f"{kind}_loops"
+    return kind
+
+
+def _is_elementwise(kind: str) -> bool:
+    bare = kind.removesuffix("_rows").removesuffix("_runs")
+    return bare == kind and kind not in _REDUCTIONS and kind not in _LOGARITHMIC + _PLAIN
 
 
 def family(p: Pass) -> str:
@@ -51,11 +76,14 @@ class Columns:
     """The fields of passes as arrays, one element a pass; ``reads``, ``reuse`` [pass, array].
 
     ``work`` counts what the arithmetic grows with: elements, multiplications of a
-    product, steps of a sort. ``rows`` counts inner loops.
+    product, steps of a sort. ``rows`` counts inner loops, ``strided`` elements that do
+    not lie beside the one before.
     """
 
     work: Array
     rows: Array
+    inner: Array
+    strided: Array
     reads: Array
     reuse: Array
     writes: Array
@@ -82,13 +110,14 @@ def columns(passes: Sequence[Pass]) -> Columns:
     def column(values: Sequence[float]) -> Array:
         return np.array(values, dtype=float)
 
-    plain = ("writes", "write_reuse", "m", "n", "k", "batch", "trans_a", "trans_b", "calls")
+    plain = ("writes", "write_reuse", "in_place", "m", "n", "k", "batch", "trans_a", "trans_b", "calls")
     return Columns(
         work=column([_work(p) for p in passes]),
         rows=column([_rows(p) for p in passes]),
+        inner=column([p.inner for p in passes]),
+        strided=column([p.elements * (not p.unit) for p in passes]),
         reads=padded([p.reads for p in passes]),
         reuse=padded([p.reuse for p in passes]),
-        in_place=column([getattr(p, "in_place", 0.0) for p in passes]),
         fresh=column([p.writes * p.fresh for p in passes]),
         **{name: column([getattr(p, name) for p in passes]) for name in plain},
     )

@@ -2,14 +2,16 @@
 
 A pass costs its call, its inner loops, and the slower of arithmetic and memory:
 
-    time = call + rows (row + miss M(D)) + (E^4 + B^4)^(1/4) + page x new bytes
-    E = work x element,  B = lines x sum over arrays of bytes x r(D)
+    time = call + rows (row + miss S(D / last cache)) + (E^4 + B^4)^(1/4) + page x new bytes
+    E = work x element
+    B = sum over arrays of bytes x r(D) + line x strided elements x 64 r(64 inner)
 
 D, the reuse distance, is how many bytes are touched from an array's last touch to this
 one. r(D), the seconds a byte, rises from level to level as D passes what the caches hold:
 
     r(D) = r_1 + sum over levels l of (r_{l+1} - r_l) S(D / capacity_l),  S(x) = x^4 / (1 + x^4)
 
+A strided element takes a cache line; the next use of that line is an inner loop away.
 Matrix products sum what they do: see `product_seconds`. Every formula is continuous and
 grows with every size.
 """
@@ -17,6 +19,7 @@ grows with every size.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -29,6 +32,8 @@ from perfmodel.measure.pass_columns import Columns, columns, family, way
 SHARPNESS = 4
 #: bytes above which an allocator maps new pages for every array (glibc's largest threshold)
 MAPPED = 32 << 20
+#: bytes of a cache line
+LINE = 64
 #: factor of the 90 % interval of a family whose residuals are not known
 UNKNOWN = 2.0
 
@@ -65,12 +70,14 @@ def memory_seconds(c: Columns, levels: Sequence[LevelCost]) -> Array:
 
 def call_seconds(cost: CallCost, c: Columns, levels: Sequence[LevelCost], page: float) -> Array:
     """Return the seconds of passes of one kind and format."""
-    private = levels[min(1, len(levels) - 2)].capacity
+    last = levels[-2].capacity if len(levels) > 1 else None
     distance = np.max(c.reuse, axis=1, initial=0.0)
-    far = overflow(distance, private) if private else np.zeros(len(distance))
-    arithmetic = c.work * cost.element
-    memory = cost.lines * memory_seconds(c, levels)
-    slower = (arithmetic**SHARPNESS + memory**SHARPNESS) ** (1 / SHARPNESS)
+    far = overflow(distance, last) if last else np.zeros(len(distance))
+    memory = memory_seconds(c, levels)
+    if cost.line:
+        again = by_level(LINE * c.inner, levels, "read")
+        memory = memory + cost.line * LINE * c.strided * again
+    slower = ((c.work * cost.element) ** SHARPNESS + memory**SHARPNESS) ** (1 / SHARPNESS)
     new = c.fresh * overflow(c.fresh, MAPPED)
     total: Array = cost.call + c.rows * (cost.row + cost.miss * far) + slower + page * new
     return total
@@ -115,17 +122,26 @@ def pass_seconds(passes: Sequence[Pass], library: Library) -> Array:
 
 
 def call_cost(library: Library, kind: str, dtype: str, of: str) -> CallCost:
-    """Return the cost of a kind, or of the nearest that was timed.
+    """Return the cost of a way to call a kind, or what comes nearest.
 
-    The same kind in fp32, then what stands in for its family.
+    A way that was not timed for the kind: its elements, and the calls and rows of that
+    way for 'add'. A format that was not timed: fp32. A kind that was not timed: what
+    stands in for its family.
     """
+    bare, _, suffix = kind.partition("_")
+    for known in (f"{kind}.{dtype}", f"{kind}.fp32"):
+        if known in library.calls:
+            return library.calls[known]
     stand_in = {"special": "exp", "reduction": "sum", "movement": "copy_strided"}.get(of, "add")
-    names = (kind, kind.removesuffix("_strided"), stand_in, "add")
-    for name in names:
-        for known in (f"{name}.{dtype}", f"{name}.fp32"):
-            if known in library.calls:
-                return library.calls[known]
-    return next(iter(library.calls.values()))
+    names = (f"{n}.{d}" for n in (bare, stand_in, "add") for d in (dtype, "fp32"))
+    found = next(library.calls[n] for n in (*names, *library.calls) if n in library.calls)
+    way_of_add = library.calls.get(f"add_{suffix}.fp32")
+    if suffix and way_of_add:
+        found = replace(
+            found, call=way_of_add.call, row=way_of_add.row, line=way_of_add.line,
+            element=max(found.element, way_of_add.element if suffix == "strided" else 0.0),
+        )  # fmt: skip
+    return found
 
 
 def kernel_seconds(passes: Sequence[Pass], library: Library) -> tuple[float, float, float]:

@@ -43,7 +43,7 @@ def product_tasks(rng: np.random.Generator, density: float) -> list[CallTask]:
         for dtype in ("fp32", "fp64")
         for side in _LARGE
     ]
-    for dtype, count in (("fp32", 30), ("fp64", 16)):
+    for dtype, count in (("fp32", 40), ("fp64", 24)):
         for place in range(round(count * density)):
             m, n, k, batch = _shape(rng, least=2)
             tasks.append(product(dtype, m, n, k, batch, _TRANS[place % len(_TRANS)]))

@@ -162,6 +162,18 @@ def new_array(dtype: str, elements: int) -> CallTask:
     return CallTask(f"new {dtype} elements={elements}", probe_of(size), build)
 
 
+def smooth(number: int) -> int:
+    """Return the next number without a prime factor over 5, as transforms are given."""
+    while True:
+        rest = number
+        for prime in (2, 3, 5):
+            while rest % prime == 0:
+                rest //= prime
+        if rest == 1:
+            return number
+        number += 1
+
+
 def rate_tasks(rng: np.random.Generator, density: float) -> list[CallTask]:
     """Return the tasks, sizes drawn anew in equal parts of the logarithm."""
     _, _, last = extents()
@@ -183,7 +195,7 @@ def rate_tasks(rng: np.random.Generator, density: float) -> list[CallTask]:
                   for n in sizes]  # fmt: skip
     for name in ("add", "multiply", "subtract", "maximum", "divide"):
         for other in ("row", "column", "sliced", "scalar"):
-            for rows in strata(rng, 4, 2e4, count(1)):
+            for rows in strata(rng, 4, 2e4, count(3 if name == "add" else 2)):
                 cols = strata(rng, 2, min(2e3, 3e6 / rows), 1)[0]
                 tasks.append(by_rows(name, "fp32", rows, cols, other))
     for name in ("transposed", "added", "every second"):
@@ -193,7 +205,7 @@ def rate_tasks(rng: np.random.Generator, density: float) -> list[CallTask]:
     for dtype in ("fp32", "fp64"):
         for name in (*REDUCTIONS, "cumsum"):
             for axis in (0, 1) if name in ("sum", "max", "min") else (1,):
-                for rows in strata(rng, 1, 1e4, count(3)):
+                for rows in strata(rng, 1, 1e4, count(4)):
                     cols = strata(rng, 4, 3e6 / rows, 1)[0]
                     tasks.append(reduction(name, dtype, rows, cols, axis))
     for name in ("take", "put"):
@@ -203,7 +215,8 @@ def rate_tasks(rng: np.random.Generator, density: float) -> list[CallTask]:
             tasks.append(scattered(name, "fp32", table, rows, width))
     for name in ("sort", "argsort", "argpartition", "rfft", "irfft", "fft", "ifft"):
         for rows in strata(rng, 1, 1e3, count(3)):
-            tasks.append(ordered(name, "fp32", rows, strata(rng, 8, 3e5 / rows + 16, 1)[0]))
+            cols = smooth(strata(rng, 8, 3e5 / rows + 16, 1)[0])
+            tasks.append(ordered(name, "fp32", rows, cols))
     for pair in (("fp32", "fp64"), ("fp64", "fp32"), ("fp16", "fp32"), ("fp32", "fp16"),
                  ("int64", "fp32"), ("bool", "fp32"), ("int32", "fp32")):  # fmt: skip
         tasks += [converted(*pair, n) for n in strata(rng, 64, 1e6, count(2))]

@@ -12,14 +12,14 @@ from perfmodel.measure.clocks import Call
 from perfmodel.measure.tasks import CallTask, extents, probe_of, strata, values
 
 #: arrays that a stream goes through
-ARRAYS = {"read": 2, "write": 1, "copy": 2, "add": 3, "triad": 3, "scale": 2}
+ARRAYS = {"read": 2, "write": 1, "copy": 2, "add": 3, "triad": 3, "update": 2}
 
 
 def stream(kind: str, dtype: str, elements: int) -> CallTask:
     """Return a stream over arrays x[elements].
 
     read : sum of x y, BLAS's dot.  write : x = 1.  copy : y = x.  add : z = x + y.
-    scale : y = x y, in place.  triad : z = s x, then z = z + y, as the library has no
+    update : y = x - y, in place.  triad : z = s x, then z = z + y, as the library has no
     call for both.
     """
     count = ARRAYS[kind]
@@ -49,22 +49,22 @@ def _add(xp: Any, x: Any, y: Any, z: Any) -> Call:
     return lambda: xp.add(x, y, out=z)
 
 
-def _scale(xp: Any, x: Any, y: Any) -> Call:
-    return lambda: xp.multiply(x, y, out=y)
+def _update(xp: Any, x: Any, y: Any) -> Call:
+    return lambda: xp.subtract(x, y, out=y)
 
 
 def _triad(xp: Any, x: Any, y: Any, z: Any) -> Call:
-    scale = x.dtype.type(3)
+    factor = x.dtype.type(3)
 
     def call() -> None:
-        xp.multiply(x, scale, out=z)
+        xp.multiply(x, factor, out=z)
         xp.add(z, y, out=z)
 
     return call
 
 
 _CALLS: dict[str, Callable[..., Call]] = {
-    "read": _read, "write": _write, "copy": _copy, "add": _add, "scale": _scale, "triad": _triad,
+    "read": _read, "write": _write, "copy": _copy, "add": _add, "update": _update, "triad": _triad,
 }  # fmt: skip
 
 
