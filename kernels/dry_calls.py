@@ -121,6 +121,16 @@ def _reduce(
     return made
 
 
+@stands_for(np.clip)
+def _clip(x: Any, low: Any, high: Any, out: Any = None) -> Any:
+    fresh, made = out is None, out if out is not None else empty(recorder_of(x), x.shape, x.dtype)
+    _fits(out, x.shape, "clip")
+    recorder_of(x).record(
+        "clip", x.dtype, float(x.size), (x,), (made,), fresh, **_loop(x.shape, x, made)
+    )
+    return made
+
+
 @stands_for(np.sum)
 def _sum(x: Any, axis: Any = None, **options: Any) -> Any:
     return _reduce("sum", x, axis, **options)
@@ -209,20 +219,18 @@ def _product(a: Any, b: Any, out: Any) -> Any:
 
 
 @stands_for(np.copyto)
-def copyto(made: Any, source: Any, casting: str = "same_kind", fresh: bool = False) -> None:
-    """Record a copy, a cast where the formats differ, a fill where the source is one value."""
-    if not isinstance(source, DryArray):
-        if np.ndim(source):
-            raise DryError("copy of an array that xp did not make")
-        made.buffer.recorder.record(
-            "fill", made.dtype, float(made.size), (), (made,), fresh, **_loop(made.shape, made)
-        )
-        return
-    np.broadcast_shapes(made.shape, source.shape)
-    kind = "copy" if made.dtype == source.dtype else "cast"
+def copyto(
+    made: Any, source: Any, casting: str = "same_kind", where: Any = None, fresh: bool = False
+) -> None:
+    """Record a copy, a cast where formats differ, a fill from one value, a 'where' under a mask."""
+    arrays = [v for v in (where, source) if isinstance(v, DryArray)]
+    if not isinstance(source, DryArray) and np.ndim(source):
+        raise DryError("copy of an array that xp did not make")
+    np.broadcast_shapes(made.shape, *(v.shape for v in arrays))
+    kind = "fill" if not arrays else "copy" if arrays[-1].dtype == made.dtype else "cast"
     made.buffer.recorder.record(
-        kind, made.dtype, float(made.size), (source,), (made,), fresh,
-        **_loop(made.shape, source, made),
+        "where" if where is not None else kind, made.dtype, float(made.size), arrays, (made,),
+        fresh, **_loop(made.shape, *arrays, made),
     )  # fmt: skip
 
 

@@ -24,7 +24,8 @@ Kinds
     ``elements`` points in all.
 ``random`` : elements drawn.
 any other : an elementwise function of that name (NumPy's): ``add``, ``multiply``,
-    ``divide``, ``maximum``, ``greater``, ``exp``, ``tanh``, ``sqrt``, ``where``, ...
+    ``divide``, ``maximum``, ``greater``, ``exp``, ``tanh``, ``sqrt``, ``clip``, ...
+    ``where`` chooses by a mask, the first of ``reads``, also where it is a masked copy.
 """
 
 from __future__ import annotations
