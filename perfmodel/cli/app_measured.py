@@ -39,40 +39,66 @@ def validate(
 
 @app.command()
 def calibrate(
-    hardware: Annotated[
-        str,
-        typer.Option("--hardware", "-H", metavar="BASE", help="The device, or a .yaml file of it."),
-    ],
-    from_: Annotated[
-        Path,
-        typer.Option(
-            "--from", metavar="KERNELS.csv", help="Kernels measured on it: op, time_s, sizes."
-        ),
-    ],
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FILE.yaml", help="The device file to write.")
     ],
-    holdout: Annotated[
-        float,
-        typer.Option(
-            metavar="SHARE", help="Share of the rows that a fit is scored on without seeing them."
-        ),
-    ] = 0.2,
-    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Draws the rows held out.")] = 0,
-    name: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Of the new device; else BASE-fitted.")
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Measure for a minute at most, not five.")
+    ] = False,
+    threads: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Threads of matrix products; else 1.")
     ] = None,
+    backend: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The array library: numpy or cupy.")
+    ] = None,
+    from_: Annotated[
+        Path | None,
+        typer.Option(
+            "--from", metavar="KERNELS.csv", help="Kernels measured elsewhere: op, time_s, sizes."
+        ),
+    ] = None,
+    hardware: Annotated[
+        str | None,
+        typer.Option(
+            "--hardware", "-H", metavar="BASE", help="With --from: the device, or its .yaml file."
+        ),
+    ] = None,
+    holdout: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="With --from: rows that a fit is scored on without seeing them; else 0.2.",
+        ),
+    ] = None,
+    seed: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Draws the sizes, or the rows held out.")
+    ] = 0,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Of the new device.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace FILE.yaml.")] = False,
-    format_: Format = "table",
+    format_: Annotated[
+        str | None, typer.Option("--format", metavar="FORMAT", help="With --from: table or json.")
+    ] = None,
 ) -> None:
-    """Fit a device's efficiency to kernels measured on it, and write it as a hardware file.
+    """Measure this machine, or fit a device to kernels measured on it; write a hardware file.
 
-    The held-out score comes from a fit to the other rows; the file's fit takes all rows.
-    Formats: table, json.
+    Alone it times calls of the array library and writes FILE.yaml, its raw samples beside
+    it. An interrupted run goes on when the command is given again. With --from and -H it
+    fits the device's efficiency; the held-out score comes from a fit to the other rows.
     """
-    from perfmodel.cli.measured import run_calibrate
+    only_from = {"--hardware": hardware, "--holdout": holdout, "--format": format_}
+    only_host = {"--quick": quick or None, "--threads": threads, "--backend": backend}
+    from perfmodel.cli.measured import check_mix, run_calibrate
 
-    run_calibrate(from_, hardware, output, holdout, seed, name, force, format_)
+    check_mix(from_, only_from, only_host)
+    if from_ is None:
+        from perfmodel.cli.calibrate import run_calibrate_host
+
+        raise typer.Exit(
+            run_calibrate_host(output, quick, threads or 1, backend or "numpy", seed, name, force)
+        )
+    assert hardware is not None
+    share = 0.2 if holdout is None else holdout
+    run_calibrate(from_, hardware, output, share, seed, name, force, format_ or "table")
 
 
 @app.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +45,27 @@ def run_validate(
         print(f"gate: MAPE {mape:.2f} % is over {fail_over:g} %", file=sys.stderr)
         return EXIT_GATE
     return 0
+
+
+def check_mix(
+    kernels: Path | None, only_from: Mapping[str, object], only_host: Mapping[str, object]
+) -> None:
+    """Refuse options of one way to calibrate beside the other's.
+
+    Raises InputError that names the option and both ways.
+    """
+    given = [k for k, v in (only_from if kernels is None else only_host).items() if v is not None]
+    if given:
+        way = "without --from" if kernels is None else "beside --from"
+        raise InputError(
+            f"calibrate takes no {given[0]} {way}",
+            mend="measure this machine: -o FILE [--quick] [--threads N] [--backend NAME];"
+            " or fit a device: --from KERNELS.csv -H BASE -o FILE",
+        )
+    if kernels is not None and only_from["--hardware"] is None:
+        raise InputError(
+            "calibrate --from lacks the device to fit", mend="name it: -H BASE"
+        )
 
 
 def run_calibrate(

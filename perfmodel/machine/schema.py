@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from perfmodel.catalog.validation import Spec, quantity
+from perfmodel.machine.library import LibrarySpec
 from perfmodel.errors import shorten
 
 _Rate = Annotated[float, BeforeValidator(quantity("rate"))]
@@ -204,6 +205,7 @@ class HardwareSpec(Spec):
     notes: str | None = None
     efficiency: dict[str, EstimateSpec] = Field(default_factory=dict)
     accuracy: dict[str, SpreadSpec] = Field(default_factory=dict)
+    library: LibrarySpec | None = None
     sources: dict[str, SourceSpec] = Field(min_length=1)
     provenance: dict[str, ProvenanceSpec]
 

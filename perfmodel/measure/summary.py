@@ -24,16 +24,17 @@ FARTHEST = 0.15
 
 @dataclass(frozen=True)
 class Timed:
-    """A task's seconds: median over its visits, best clean sample (None without one).
+    """A task's seconds: median over its visits, at the probe's median.
 
-    ``spread`` is the median |a / b - 1| between visits; ``n`` counts samples.
+    ``best`` clean sample and the median of visits' clean samples, ``typical``, are as
+    measured; None without a clean sample. ``n`` counts samples.
     """
 
     task: CallTask
     passes: tuple[Pass, ...]
     seconds: float
     best: float | None
-    typical: float
+    typical: float | None
     n: int
 
 
@@ -91,7 +92,7 @@ def timed_tasks(
     for task in tasks:
         mine = found.get(task.name, [])
         free = [s for v in mine if (s := adjusted(v, task.probe, drift, by_cpu))]
-        plain = [s for v in mine if (s := v.seconds(by_cpu))]
+        plain = [s for v in mine if (s := v.seconds(by_cpu, clean_only=True))]
         if not free:
             continue
         samples = [s for v in mine for s in v.samples]
@@ -102,7 +103,7 @@ def timed_tasks(
                 task.passes(),
                 float(np.median(free)),
                 min(clean, default=None),
-                float(np.median(plain)),
+                float(np.median(plain)) if plain else None,
                 len(samples),
             )
         )
