@@ -99,7 +99,7 @@ def _values(
         if op.name in _POSITIVE_INPUTS or any(word in name for word in _POSITIVE):
             values = abs(values) + 0.5
         elif tensor.is_parameter and len(shape) > 1:
-            values *= math.sqrt(shape[0] / size)
+            values *= math.sqrt(shape[0] / max(size, 1))
     if drawn < size:
         import numpy as np
 
