@@ -166,7 +166,8 @@ def _has_rows(p: Pass) -> bool:
 
 def _element(rows: Rows) -> float:
     c = columns([p for p, _ in rows])
-    return float(np.min(np.array([t for _, t in rows]) / np.maximum(c.work, 1.0)) * 0.7)
+    fastest = float(np.min(np.array([t for _, t in rows]) / np.maximum(c.work, 1.0)))
+    return min(0.7 * fastest, 3e-10)  # calls of a few elements do not tell it
 
 
 def fit_page(rows: Rows, calls: Mapping[str, CallCost], levels: Sequence[LevelCost]) -> float:

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -155,3 +156,30 @@ def kernel_seconds(passes: Sequence[Pass], library: Library) -> tuple[float, flo
     logs = np.log([library.spread.get(family(p), UNKNOWN) for p in passes])
     factor = float(np.exp(np.sum(times * logs) / total)) if total > 0 else 1.0
     return total, total / factor, total * factor
+
+
+def parts(passes: Sequence[Pass], library: Library) -> dict[str, Any]:
+    """Return what binds a run of passes, and its seconds by family.
+
+    ``bound`` is the largest of the seconds of calls and inner loops ('overhead'), of
+    passes whose arithmetic is slower than memory ('compute'), and of the rest.
+    """
+    seconds = pass_seconds(passes, library)
+    split = {"overhead": 0.0, "compute": 0.0, "bandwidth": 0.0}
+    by_family: dict[str, float] = {}
+    for p, total in zip(passes, seconds, strict=True):
+        kind, c = way(p), columns([p])
+        by_family[family(p)] = by_family.get(family(p), 0.0) + float(total)
+        if kind == "gemm" and p.dtype in library.products:
+            product = library.products[p.dtype]
+            fixed = (product.call + p.batch * product.matrix) * p.calls
+            hidden = True
+        else:
+            cost = call_cost(library, kind, p.dtype, family(p))
+            fixed = float(cost.call + c.rows[0] * cost.row) * p.calls
+            arithmetic = float(c.work[0] * cost.element)
+            hidden = arithmetic >= float(memory_seconds(c, library.levels)[0])
+        fixed = min(fixed, float(total))
+        split["overhead"] += fixed
+        split["compute" if hidden else "bandwidth"] += float(total) - fixed
+    return {"bound": max(split, key=lambda k: split[k]), "by_family": by_family, "split": split}

@@ -15,7 +15,9 @@ from perfmodel.measure.tasks import CallTask, extents, probe_of, strata, values
 UNARY = ("exp", "tanh", "sqrt", "log", "negative", "absolute", "square", "reciprocal", "sin")
 BINARY = ("divide", "power", "maximum", "minimum", "subtract", "multiply", "greater")
 #: those that only some kernels call: timed in fp32
-RARE = ("log1p", "exp2", "floor", "sign", "expm1", "cos", "isnan")
+RARE = ("log1p", "exp2", "floor", "sign", "expm1", "cos", "isnan", "copysign", "less")
+#: how elementwise functions come with a second operand: see `by_rows`
+SECOND = ("row", "column", "sliced", "scalar")
 REDUCTIONS = ("sum", "max", "min", "argmax")
 _SPECIAL = ("exp", "tanh", "sqrt", "log", "divide", "power", "sin")
 
@@ -28,7 +30,7 @@ def _itemsize(dtype: str) -> int:
 
 def elementwise(name: str, inputs: int, dtype: str, elements: int) -> CallTask:
     """Return y = f(x) or y = f(x, z) on arrays of ``elements``."""
-    made = "bool" if name in ("greater", "isnan") else dtype
+    made = "bool" if name in ("greater", "less", "isnan") else dtype
 
     def build(xp: Any, rng: Any) -> Call:
         xs = [values(xp, rng, elements, dtype) for _ in range(inputs)]
@@ -44,6 +46,7 @@ def by_rows(name: str, dtype: str, rows: int, cols: int, other: str) -> CallTask
     """Return y[rows,cols] = f(x[rows,cols], z); z is a 'row' [cols], a 'column' [rows,1].
 
     'scalar': one number. 'sliced': x is every row's first half, so rows end early.
+    'alone': the same without z.
     """
 
     def build(xp: Any, rng: Any) -> Call:
@@ -51,7 +54,13 @@ def by_rows(name: str, dtype: str, rows: int, cols: int, other: str) -> CallTask
         x, out = values(xp, rng, (rows, wide), dtype), values(xp, rng, (rows, cols), dtype)
         shapes = {"row": (cols,), "column": (rows, 1), "sliced": (rows, cols)}
         z = values(xp, rng, shapes[other], dtype) if other in shapes else x.dtype.type(2)
-        part, function = x[:, :cols], getattr(xp, name)
+        part, function = x[:, :cols], getattr(xp, name, None)
+        if name == "copy":
+            return lambda: xp.copyto(out, part)
+        assert function is not None
+        if other == "alone":
+            wide_part = values(xp, rng, (rows, 2 * cols), dtype)[:, :cols]
+            return lambda: function(wide_part, out=out)
         return lambda: function(part, z, out=out)
 
     size = 2 * rows * cols * _itemsize(dtype)
@@ -60,7 +69,7 @@ def by_rows(name: str, dtype: str, rows: int, cols: int, other: str) -> CallTask
 
 
 def strided(name: str, dtype: str, rows: int, cols: int) -> CallTask:
-    """Return a copy of, or a sum with, a transposed matrix, or of every second column."""
+    """Return a copy of, a sum or product with a transposed matrix, or of every second column."""
 
     def build(xp: Any, rng: Any) -> Call:
         out = values(xp, rng, (rows, cols), dtype)
@@ -70,7 +79,8 @@ def strided(name: str, dtype: str, rows: int, cols: int) -> CallTask:
         x = values(xp, rng, (cols, rows), dtype).transpose(1, 0)
         if name == "transposed":
             return lambda: xp.copyto(out, x)
-        return lambda: xp.add(out, x, out=out)
+        function = xp.add if name == "added" else xp.multiply
+        return lambda: function(out, x, out=out)
 
     size = 2 * rows * cols * _itemsize(dtype)
     return CallTask(f"{name} {dtype} rows={rows} cols={cols}", probe_of(size), build)
@@ -122,9 +132,9 @@ def ordered(name: str, dtype: str, rows: int, cols: int) -> CallTask:
         if name in ("fft", "ifft", "rfft", "irfft"):
             function = getattr(xp.fft, name)
             return lambda: function(x, n=cols, axis=-1)
-        if name == "argpartition":
-            return lambda: xp.argpartition(x, cols // 2, axis=-1)
         function = getattr(xp, name)
+        if name in ("partition", "argpartition"):
+            return lambda: function(x, cols // 2, axis=-1)
         return lambda: function(x, axis=-1)
 
     return CallTask(f"{name} {dtype} rows={rows} cols={cols}", "calls", build)
@@ -174,6 +184,16 @@ def smooth(number: int) -> int:
         number += 1
 
 
+def clipped(dtype: str, elements: int) -> CallTask:
+    """Return y = min(max(x, -1), 1)."""
+
+    def build(xp: Any, rng: Any) -> Call:
+        x, out = (values(xp, rng, elements, dtype) for _ in range(2))
+        return lambda: xp.clip(x, x.dtype.type(-1), x.dtype.type(1), out=out)
+
+    return CallTask(f"clip {dtype} elements={elements}", "calls", build)
+
+
 def rate_tasks(rng: np.random.Generator, density: float) -> list[CallTask]:
     """Return the tasks, sizes drawn anew in equal parts of the logarithm."""
     _, _, last = extents()
@@ -188,17 +208,25 @@ def rate_tasks(rng: np.random.Generator, density: float) -> list[CallTask]:
                 sizes = [16, *strata(rng, 1e3, 3e6, count(3))]
                 tasks += [elementwise(name, inputs, dtype, n) for n in sizes]
     for name in RARE:
-        tasks += [elementwise(name, 1, "fp32", n) for n in (16, *strata(rng, 1e3, 1e6, count(1)))]
+        inputs = 2 if name in ("copysign", "less") else 1
+        tasks += [
+            elementwise(name, inputs, "fp32", n) for n in (16, *strata(rng, 1e3, 1e6, count(1)))
+        ]
+    tasks += [clipped("fp32", n) for n in (16, *strata(rng, 1e3, 1e6, count(2)))]
     for name in ("add", "multiply", "exp", "sqrt", "maximum"):
         sizes = strata(rng, 16, 1e5, count(2))
         tasks += [elementwise(name, 1 + (name in ("add", "multiply", "maximum")), "fp16", n)
                   for n in sizes]  # fmt: skip
-    for name in ("add", "multiply", "subtract", "maximum", "divide"):
-        for other in ("row", "column", "sliced", "scalar"):
+    for name in ("add", "multiply", "subtract", "maximum", "divide", "minimum", "power"):
+        for other in SECOND if name not in ("minimum", "power") else ("scalar",):
             for rows in strata(rng, 4, 2e4, count(3 if name == "add" else 2)):
                 cols = strata(rng, 2, min(2e3, 3e6 / rows), 1)[0]
                 tasks.append(by_rows(name, "fp32", rows, cols, other))
-    for name in ("transposed", "added", "every second"):
+    for name, other in (("copy", "sliced"), ("tanh", "alone"), ("exp", "alone")):
+        for rows in strata(rng, 4, 2e4, count(4 if name == "copy" else 2)):
+            cols = strata(rng, 2, min(2e3, 3e6 / rows), 1)[0]
+            tasks.append(by_rows(name, "fp32", rows, cols, other))
+    for name in ("transposed", "added", "multiplied", "every second"):
         for dtype in ("fp32", "fp64"):
             for rows in strata(rng, 8, 4e3, count(3)):
                 tasks.append(strided(name, dtype, rows, strata(rng, 8, 1e7 / rows, 1)[0]))
@@ -213,7 +241,7 @@ def rate_tasks(rng: np.random.Generator, density: float) -> list[CallTask]:
             width = strata(rng, 1, min(2048, 4e6 / rows), 1)[0]
             table = strata(rng, max(rows / 8, 2), max(last / width, 4), 1)[0]
             tasks.append(scattered(name, "fp32", table, rows, width))
-    for name in ("sort", "argsort", "argpartition", "rfft", "irfft", "fft", "ifft"):
+    for name in ("sort", "argsort", "argpartition", "partition", "rfft", "irfft", "fft", "ifft"):
         for rows in strata(rng, 1, 1e3, count(3)):
             cols = smooth(strata(rng, 8, 3e5 / rows + 16, 1)[0])
             tasks.append(ordered(name, "fp32", rows, cols))

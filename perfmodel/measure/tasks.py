@@ -26,17 +26,19 @@ class CallTask:
 
     ``build(xp, rng)`` returns it on arrays of ``xp``; without values where ``rng`` is
     None. ``probe`` names the probe that strains the same resource. ``roof`` says which
-    roof its best sample may stand for, ``check`` that no cost is fitted to it.
+    roof its best sample may stand for; ``stated`` are its passes where they are known.
     """
 
     name: str
     probe: str
     build: Build
     roof: str | None = None
-    check: bool = False
+    stated: tuple[Pass, ...] | None = None
 
     def passes(self) -> tuple[Pass, ...]:
         """Return what the call states when it is run again and again."""
+        if self.stated is not None:
+            return self.stated
         xp = DryNamespace()
         call = self.build(xp, None)
         call()

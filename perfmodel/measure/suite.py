@@ -1,0 +1,138 @@
+"""Kernels of random shapes: every operator that has a kernel, sizes drawn log-uniformly."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from perfmodel.core import REQUIRED
+from perfmodel.errors import InputError
+from perfmodel.kernels.passes import Pass
+from perfmodel.kernels.registry import Case, Kernel, case, kernels
+from perfmodel.ops import get_operator
+
+#: smallest and largest size by name; `_OF` overrides for one operator
+_RANGES: Mapping[str, tuple[float, float]] = {
+    "elements": (64, 8e6), "rows": (1, 8192), "cols": (8, 8192), "m": (1, 2048), "batch": (1, 32),
+    "n": (1, 16), "c": (1, 512), "d": (2, 16), "h": (4, 96), "w": (4, 96), "k": (1, 512),
+    "t": (1, 3), "r": (1, 5), "s": (1, 5), "stride": (1, 2.5), "o": (1, 4), "p": (1, 8),
+    "q": (1, 8), "steps": (2, 64), "input": (16, 512), "hidden": (16, 512), "q_heads": (1, 16),
+    "q_len": (1, 512), "kv_len": (16, 1024), "head_dim": (16, 128), "sequence": (1, 1024),
+    "heads": (1, 16), "lookups": (1, 8192), "bags": (1, 512), "width": (8, 1024),
+    "rank": (4, 256), "experts": (2, 8), "top_k": (1, 2), "channels": (1, 512),
+    "groups": (1, 1), "size": (3, 5),
+}  # fmt: skip
+_OF: Mapping[str, Mapping[str, tuple[float, float]]] = {
+    "matmul": {"n": (1, 2048), "k": (1, 2048)},
+    "affine": {"n": (1, 2048), "k": (1, 2048)},
+    "low_rank_affine": {"n": (16, 2048), "k": (16, 2048)},
+    "topk": {"k": (1, 8)}, "k_winners_take_all": {"k": (1, 8)},
+    "embedding": {"rows": (64, 1e5)}, "embedding_bag": {"rows": (64, 1e5)},
+}  # fmt: skip
+#: sizes that have a default and are drawn nevertheless
+_DRAWN = ("stride", "h", "w", "kv_len", "batch")
+#: operations and bytes of all passes of the largest and smallest kernel
+_MOST_FLOPS, _MOST_BYTES, _LEAST_BYTES = 2e9, 3e8, 1e3
+_TRIES = 60
+
+
+@dataclass(frozen=True, eq=False)
+class Shape:
+    """A kernel on tensors of drawn sizes, and the passes that it states."""
+
+    name: str
+    sizes: Mapping[str, int]
+    dtype: str
+    case: Case
+    kernel: Kernel
+    passes: tuple[Pass, ...]
+
+    @property
+    def label(self) -> str:
+        """The operator inline, and the algorithm where there are several."""
+        way = "" if self.kernel.algorithm == "default" else f" {self.kernel.algorithm}"
+        return f"{self.inline}{way} {self.dtype}"
+
+    @property
+    def inline(self) -> str:
+        """The operator with its sizes, as the command line takes it."""
+        return f"{self.name}:{','.join(f'{k}={v}' for k, v in self.sizes.items())}"
+
+    @property
+    def category(self) -> str:
+        """The operator's class."""
+        return get_operator(self.name).category
+
+
+def random_shapes(count: int, seed: int, dtype: str = "fp32") -> list[Shape]:
+    """Return ``count`` kernels, drawn from the operators' classes in turn.
+
+    Each class of operators has the same share, each operator of a class too.
+    """
+    rng = np.random.default_rng((seed, 20))
+    queue = _in_turn(rng)
+    found: list[Shape] = []
+    for _ in range(count * _TRIES):
+        if len(found) == count:
+            return found
+        shape = _drawn(next(queue), dtype, rng)
+        if shape is not None:
+            found.append(shape)
+    raise InputError(f"only {len(found)} of {count} shapes could be drawn")
+
+
+def _in_turn(rng: np.random.Generator) -> Iterator[str]:
+    groups: dict[str, list[str]] = {}
+    for name in kernels():
+        groups.setdefault(get_operator(name).category, []).append(name)
+    decks: dict[str, list[str]] = {category: [] for category in groups}
+    while True:
+        for category, names in groups.items():
+            if not decks[category]:
+                decks[category] = [names[i] for i in rng.permutation(len(names))]
+            yield decks[category].pop()
+
+
+def _drawn(name: str, dtype: str, rng: np.random.Generator) -> Shape | None:
+    operator = get_operator(name)
+    ranges = {**_RANGES, **_OF.get(name, {})}
+    sizes: dict[str, int] = {}
+    for key, default in operator.sizes.items():
+        if key in ranges and (default is REQUIRED or key in _DRAWN):
+            low, high = ranges[key]
+            sizes[key] = int(round(math.exp(rng.uniform(math.log(low), math.log(high)))))
+    if "r" in sizes and "s" in sizes and rng.random() < 0.8:
+        sizes["s"] = sizes["r"]
+        if "t" in sizes:
+            sizes["t"] = sizes["r"]
+    if "pad" in operator.sizes:
+        sizes["pad"] = (sizes.get("r", sizes.get("s", 1)) - 1) // 2
+    ways = list(kernels()[name].values())
+    kernel = ways[rng.integers(len(ways))]
+    try:
+        made = case(name, sizes, dtype)
+        if kernel.refusal(made) is not None:
+            return None
+        passes = kernel.passes(made)
+    except (InputError, ValueError):
+        return None
+    moved = sum(p.bytes for p in passes)
+    if sum(p.flops for p in passes) > _MOST_FLOPS or not _LEAST_BYTES < moved < _MOST_BYTES:
+        return None
+    return Shape(name, sizes, dtype, made, kernel, passes)
+
+
+def shape_of(name: str, sizes: Mapping[str, Any], dtype: str) -> Shape:
+    """Return the first kernel of an operator that takes these sizes.
+
+    Raises InputError where there is none.
+    """
+    from perfmodel.kernels.registry import kernel_for
+
+    made = case(name, sizes, dtype)
+    kernel = kernel_for(name, None, made)
+    return Shape(name, sizes, dtype, made, kernel, kernel.passes(made))
