@@ -16,9 +16,22 @@ __all__ = ["app"]
 def validate(
     hardware: Hardware,
     against: Annotated[
-        Path,
+        Path | None,
         typer.Option(metavar="KERNELS.csv", help="Measured kernels: op, dtype, time_s, sizes."),
-    ],
+    ] = None,
+    shapes: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Time N kernels of random shapes here; else 300."),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help="Draws the shapes; else 1.")
+    ] = None,
+    dtype: Annotated[
+        str | None, typer.Option(metavar="FORMAT", help="Of the kernels timed here; else fp32.")
+    ] = None,
+    backend: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The array library: numpy or cupy.")
+    ] = None,
     format_: Format = "table",
     output: Outputs = None,
     fail_over: Annotated[
@@ -28,13 +41,27 @@ def validate(
         ),
     ] = None,
 ) -> None:
-    """How good the predictions for a device are, against kernels measured on it.
+    """How good the predictions for a device are: kernels timed here, or measured elsewhere.
 
+    Times kernels of every operator in random shapes on the machine that `calibrate` made
+    HARDWARE of; with --against it scores the kernels of a file, of any device.
     Formats: table, json, csv, markdown; files end in .json .csv .md.
     """
-    from perfmodel.cli.measured import run_validate
+    from perfmodel.cli.measured import check_validate, run_validate
 
-    raise typer.Exit(run_validate(against, hardware, format_, output or [], fail_over))
+    timed_here = {"--shapes": shapes, "--seed": seed, "--dtype": dtype, "--backend": backend}
+    check_validate(against, timed_here)
+    if against is not None:
+        raise typer.Exit(run_validate(against, hardware, format_, output or [], fail_over))
+    from perfmodel.cli.validate import run_validate_kernels
+
+    count, drawn = shapes or 300, 1 if seed is None else seed
+    numbers, library = dtype or "fp32", backend or "numpy"
+    raise typer.Exit(
+        run_validate_kernels(
+            hardware, count, drawn, numbers, library, format_, output or [], fail_over
+        )
+    )
 
 
 @app.command()

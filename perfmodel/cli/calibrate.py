@@ -10,7 +10,6 @@ from typing import Any
 
 from perfmodel.errors import InputError
 
-
 EXIT_CONTENDED = 1
 
 
@@ -26,7 +25,7 @@ def run_calibrate_host(
     if not output.parent.is_dir():
         raise InputError(f"cannot write '{output}': there is no folder '{output.parent}'")
     request = Request(output, quick, threads, seed, name)
-    done = calibrate_host(request, _progress_bar, lambda text: print(text, file=sys.stderr))
+    done = calibrate_host(request, progress_bar, lambda text: print(text, file=sys.stderr))
     from perfmodel.report.host import print_host
 
     if done.contended and done.better_exists and not force:
@@ -65,17 +64,17 @@ def check_backend(backend: str) -> None:
 
 
 @contextmanager
-def _progress_bar(budget: float, spent: float) -> Iterator[Callable[[float, float], None]]:
-    """Yield what is told the seconds spent: a bar on a terminal, nothing elsewhere."""
+def progress_bar(
+    text: str, total: float, done: float = 0.0
+) -> Iterator[Callable[[float, float], None]]:
+    """Yield what is told how much is done, and of what: a bar on a terminal, else nothing."""
     if not sys.stderr.isatty():
-        yield lambda spent, budget: None
+        yield lambda done, total: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns: list[Any] = [TextColumn("measuring"), BarColumn(), TimeRemainingColumn()]
+    columns: list[Any] = [TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()]
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("measuring", total=budget, completed=spent)
-        yield lambda spent, budget: bar.update(task, completed=min(spent, budget))
-
-
+        task = bar.add_task(text, total=total, completed=int(done))
+        yield lambda done, total: bar.update(task, completed=min(done, total), total=total)

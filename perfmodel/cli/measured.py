@@ -28,7 +28,7 @@ def run_validate(
     from perfmodel.report.files import write_text
 
     check_format(form)
-    formats = [_format_of(path) for path in outputs]
+    formats = [format_of(path) for path in outputs]
     machine = load_hardware(hardware)
     data = validate(_kernels(against, machine), machine)
     for path, file_form in zip(outputs, formats, strict=True):
@@ -40,11 +40,26 @@ def run_validate(
         from perfmodel.report.validation import print_validation
 
         print_validation(data, sys.stdout)
+    return gate(data, fail_over)
+
+
+def gate(data: dict[str, Any], fail_over: float | None) -> int:
+    """Return the exit code of a score under the limit ``fail_over``, in percent of MAPE."""
     mape = 100 * data["totals"]["mape"]
     if fail_over is not None and mape > fail_over:
         print(f"gate: MAPE {mape:.2f} % is over {fail_over:g} %", file=sys.stderr)
         return EXIT_GATE
     return 0
+
+
+def check_validate(against: Path | None, timed_here: Mapping[str, object]) -> None:
+    """Refuse options of kernels timed here beside a file of measured ones."""
+    given = [k for k, v in timed_here.items() if v is not None]
+    if against is not None and given:
+        raise InputError(
+            f"validate takes no {given[0]} beside --against",
+            mend="leave --against out to time kernels here",
+        )
 
 
 def check_mix(
@@ -63,9 +78,7 @@ def check_mix(
             " or fit a device: --from KERNELS.csv -H BASE -o FILE",
         )
     if kernels is not None and only_from["--hardware"] is None:
-        raise InputError(
-            "calibrate --from lacks the device to fit", mend="name it: -H BASE"
-        )
+        raise InputError("calibrate --from lacks the device to fit", mend="name it: -H BASE")
 
 
 def run_calibrate(
@@ -143,7 +156,8 @@ def _kernels(file: Path, machine: Machine) -> KernelTable:
     return read_kernels(file, machine.names)
 
 
-def _format_of(path: Path) -> str:
+def format_of(path: Path) -> str:
+    """Return the format that a file's suffix picks; InputError for another."""
     form = _SUFFIXES.get(path.suffix.lower())
     if form is None:
         raise InputError(

@@ -10,8 +10,8 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from perfmodel.catalog.validation import Spec, quantity
-from perfmodel.machine.library import LibrarySpec
 from perfmodel.errors import shorten
+from perfmodel.machine.library import LibrarySpec
 
 _Rate = Annotated[float, BeforeValidator(quantity("rate"))]
 _Bandwidth = Annotated[float, BeforeValidator(quantity("bandwidth"))]

@@ -28,7 +28,7 @@ SCHEMA = "perfmodel/calibration@1"
 #: seconds between two writes of the file from which an interrupted run goes on
 SAVE_EVERY = 5.0
 
-Bar = Callable[[float, float], AbstractContextManager[Callable[[float, float], None]]]
+Bar = Callable[[str, float, float], AbstractContextManager[Callable[[float, float], None]]]
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def calibrate_host(
         write_text(partial, json.dumps(session.data(), allow_nan=False) + "\n")
         saved[0] = session.spent
 
-    with bar(plan.budget, session.spent) as shown, backend.threads(request.threads):
+    with bar("measuring", plan.budget, session.spent) as shown, backend.threads(request.threads):
 
         def progress(spent: float, budget: float) -> None:
             if spent - saved[0] > SAVE_EVERY:

@@ -91,9 +91,7 @@ def calibrated(
         others = [row for row, f in zip(rows, folds, strict=True) if f != fold]
         held = [row for row, f in zip(rows, folds, strict=True) if f == fold]
         guess = pass_seconds([p for p, _ in held], library(others, {}))
-        off += [
-            (family(p), float(np.log(g / s))) for (p, s), g in zip(held, guess, strict=True)
-        ]
+        off += [(family(p), float(np.log(g / s))) for (p, s), g in zip(held, guess, strict=True)]
     error = np.abs(np.expm1([o for _, o in off]))
     found["held_out"] = {
         "rows": len(off), "mape": float(np.mean(error)), "median_ape": float(np.median(error)),

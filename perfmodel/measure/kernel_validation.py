@@ -10,6 +10,7 @@ import numpy as np
 from perfmodel.core.dims import Array
 from perfmodel.errors import InputError
 from perfmodel.evaluate import evaluate
+from perfmodel.graph import Graph
 from perfmodel.machine import Library, Machine
 from perfmodel.measure.clocks import Backend, Call
 from perfmodel.measure.conditions import conditions
@@ -22,7 +23,7 @@ from perfmodel.measure.summary import drift_of, probe_seconds, quality, timed_ta
 from perfmodel.measure.tasks import CallTask, probe_of
 from perfmodel.measure.timing import Visit, noise_floor
 from perfmodel.measure.validation import SCHEMA, WORST
-from perfmodel.readers.inline import read_inline
+from perfmodel.readers.inline import parse_inline
 
 #: rounds that every shape is visited
 ROUNDS = 4
@@ -55,12 +56,7 @@ def validate_kernels(
 
     Raises InputError where the device's file states no costs of library calls.
     """
-    library = machine.library
-    if library is None:
-        raise InputError(
-            f"{machine.name} states no costs of library calls",
-            mend="calibrate this machine: perfmodel calibrate -o my-machine.yaml",
-        )
+    library = checked_library(machine)
     tasks = [kernel_task(shape) for shape in shapes]
     session = Session(Plan(budget, 3, seed, most_rounds=rounds), {})
     total = float(rounds * len(tasks))
@@ -81,7 +77,7 @@ def validate_kernels(
         for shape in shapes
         if (t := timed.get(shape.label))
     ]
-    data = {
+    return {
         "schema": SCHEMA,
         "hardware": machine.name,
         "backend": backend.name,
@@ -96,7 +92,16 @@ def validate_kernels(
         "noise_floor": floor,
         "session": session.data(),
     }
-    return data
+
+
+def checked_library(machine: Machine) -> Library:
+    """Return the costs of library calls that a device's file states; InputError for none."""
+    if machine.library is None:
+        raise InputError(
+            f"{machine.name} states no costs of library calls",
+            mend="calibrate this machine: perfmodel calibrate -o my-machine.yaml",
+        )
+    return machine.library
 
 
 def _measured(visits: Sequence[Visit], name: str, by_cpu: bool) -> tuple[float, int, float]:
@@ -116,7 +121,7 @@ def _row(
 ) -> dict[str, Any]:
     predicted, low, high = kernel_seconds(shape.passes, library)
     shares = parts(shape.passes, library)
-    cost = evaluate(read_inline(shape.inline, shape.dtype), machine, "eager", warm=True)[0]
+    cost = evaluate(_graph(shape), machine, "eager", warm=True)[0]
     heaviest = max(shares["by_family"].items(), key=lambda item: item[1])[0]
     return {
         "op": shape.name,
@@ -137,6 +142,10 @@ def _row(
         "bound": shares["bound"],
         "limiter": heaviest,
     }
+
+
+def _graph(shape: Shape) -> Graph:
+    return parse_inline(shape.inline).bind(dtype=shape.dtype)
 
 
 def scores(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -167,5 +176,3 @@ def scores(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "worst": [int(i) for i in np.argsort(-off, kind="stable")[:WORST]],
         "rows": [dict(row) for row in rows],
     }
-
-

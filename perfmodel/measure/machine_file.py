@@ -240,13 +240,13 @@ def _notes(
         f"Calls that a fit did not see: MAPE {100 * held['mape']:.1f} %, median"
         f" {100 * held['median_ape']:.1f} %, n {held['rows']}.",
     ]  # fmt: skip
-    for row in scaling:
-        lines.append(
-            f"{row['threads']} threads: {row['flop_per_s'] / 1e9:.4g} GFLOP/s in fp32 products;"
-            f" copies {row['own_bytes_per_s'] / 1e9:.4g} GB/s in their own caches,"
-            f" {row['shared_bytes_per_s'] / 1e9:.4g} in the shared one,"
-            f" {row['memory_bytes_per_s'] / 1e9:.4g} in memory."
-        )
+    lines += [
+        f"{row['threads']} threads: {row['flop_per_s'] / 1e9:.4g} GFLOP/s in fp32 products;"
+        f" copies {row['own_bytes_per_s'] / 1e9:.4g} GB/s in their own caches,"
+        f" {row['shared_bytes_per_s'] / 1e9:.4g} in the shared one,"
+        f" {row['memory_bytes_per_s'] / 1e9:.4g} in memory."
+        for row in scaling
+    ]
     return "\n".join(lines)
 
 

@@ -16,8 +16,26 @@ _SPECIAL = ("exp", "exp2", "expm1", "tanh", "sqrt", "log", "log2", "log1p", "pow
             "divide", "reciprocal", "sin", "cos", "floor_divide", "remainder")  # fmt: skip
 _MOVEMENT = ("take", "put", "where", "random", "partition", "argpartition", *_LOGARITHMIC)
 #: functions of two operands
-TWO = ("add", "subtract", "multiply", "divide", "maximum", "minimum", "power", "greater", "less",
-       "greater_equal", "less_equal", "equal", "not_equal", "floor_divide", "remainder")  # fmt: skip
+TWO = frozenset(
+    [
+        "add",
+        "subtract",
+        "multiply",
+        "divide",
+        "maximum",
+        "minimum",
+        "power",
+        "greater",
+        "less",
+        "greater_equal",
+        "less_equal",
+        "equal",
+        "not_equal",
+        "floor_divide",
+        "remainder",
+        "copysign",
+    ]
+)
 _REDUCTIONS = ("sum", "max", "min", "prod", "any", "all", "argmax", "cumsum")
 
 #: kinds that have one way only
@@ -38,9 +56,9 @@ def way(p: Pass) -> str:
     if p.kind == "gemv":
         along = not p.trans_a if p.n == 1 else p.trans_b
         return "gemv_dots" if along else "gemv_sums"
-    if p.kind in _PLAIN:
-        return p.kind
-    kind = p.kind
+    kind = str(p.kind)
+    if kind in _PLAIN:
+        return kind
     if kind == "cast":
         kind = f"cast{2 ** round(np.log2(max(p.reads[0] / p.elements, 1.0))):.0f}"
     if not p.unit:
@@ -110,7 +128,18 @@ def columns(passes: Sequence[Pass]) -> Columns:
     def column(values: Sequence[float]) -> Array:
         return np.array(values, dtype=float)
 
-    plain = ("writes", "write_reuse", "in_place", "m", "n", "k", "batch", "trans_a", "trans_b", "calls")
+    plain = (
+        "writes",
+        "write_reuse",
+        "in_place",
+        "m",
+        "n",
+        "k",
+        "batch",
+        "trans_a",
+        "trans_b",
+        "calls",
+    )
     return Columns(
         work=column([_work(p) for p in passes]),
         rows=column([_rows(p) for p in passes]),
@@ -125,15 +154,15 @@ def columns(passes: Sequence[Pass]) -> Columns:
 
 def _work(p: Pass) -> float:
     if p.kind in PRODUCTS:
-        return p.m * p.n * p.k * p.batch
+        return float(p.m * p.n * p.k * p.batch)
     if p.kind in _LOGARITHMIC:
-        return p.elements * float(np.log2(max(p.inner, 2.0)))
-    return p.elements
+        return float(p.elements * np.log2(max(p.inner, 2.0)))
+    return float(p.elements)
 
 
 def _rows(p: Pass) -> float:
     if p.kind == "gemm_loop":
-        return p.m * p.n * p.batch
+        return float(p.m * p.n * p.batch)
     if p.kind in PRODUCTS:
-        return p.batch
-    return p.elements / p.inner if p.inner else 1.0
+        return float(p.batch)
+    return float(p.elements / p.inner) if p.inner else 1.0

@@ -6,14 +6,15 @@ matrix products. Each is a robust least squares fit of a few positive parameters
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
 
 from perfmodel.core.dims import Array
 from perfmodel.kernels.passes import Pass
-from perfmodel.machine.library import CallCost, LevelCost, Library, ProductCost
+from perfmodel.machine.library import CallCost, LevelCost, ProductCost
 from perfmodel.measure.least_squares import fit_logs
 from perfmodel.measure.pass_columns import Columns, columns, way
 from perfmodel.measure.pass_model import call_seconds, memory_seconds, product_seconds
@@ -80,7 +81,8 @@ def fit_call(
     measured = np.array([t for _, t in rows])
 
     def cost(x: Array) -> CallCost:
-        return replace(start, **{n: float(v) for n, v in zip(free, np.exp(x), strict=True)})
+        found: dict[str, Any] = {n: float(v) for n, v in zip(free, np.exp(x), strict=True)}
+        return replace(start, **found)
 
     begin = replace(start, element=max(start.element, 1e-12))
     logs = np.log(np.maximum([getattr(begin, name) for name in free], 1e-12))
@@ -108,7 +110,7 @@ def fit_product(rows: Rows, levels: Sequence[LevelCost], scale: float = 1.0) -> 
     widths = np.array([_PRODUCT_WIDTHS.get(name, 1.5) for name in _PRODUCT])
 
     def cost(x: Array) -> ProductCost:
-        found = {n: float(v) for n, v in zip(_PRODUCT, np.exp(x), strict=True)}
+        found: dict[str, Any] = {n: float(v) for n, v in zip(_PRODUCT, np.exp(x), strict=True)}
         found["exposed"] = min(found["exposed"], 1.0)
         return ProductCost(**found)
 
@@ -161,7 +163,7 @@ def _order(group: tuple[str, str]) -> tuple[bool, bool]:
 
 
 def _has_rows(p: Pass) -> bool:
-    return (p.inner > 0 and p.elements > p.inner) or p.batch > 1 or p.kind == "gemm_loop"
+    return bool(0 < p.inner < p.elements or p.batch > 1 or p.kind == "gemm_loop")
 
 
 def _element(rows: Rows) -> float:
@@ -181,9 +183,6 @@ def fit_page(rows: Rows, calls: Mapping[str, CallCost], levels: Sequence[LevelCo
     return float(np.median(costs)) if costs else 0.0
 
 
-Price = Callable[[Sequence[Pass], Library], Array]
-
-
 def spreads(rows: Sequence[tuple[str, float]]) -> dict[str, float]:
     """Return by family the factor that holds 90 % of ``rows``: (family, ln(predicted / measured)).
 
@@ -197,5 +196,3 @@ def spreads(rows: Sequence[tuple[str, float]]) -> dict[str, float]:
         level = min(1.0, np.ceil(0.9 * (len(offs) + 1)) / len(offs))
         result[name] = float(np.exp(np.quantile(offs, level, method="higher")))
     return result
-
-

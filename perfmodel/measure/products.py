@@ -57,8 +57,9 @@ def product_tasks(rng: np.random.Generator, density: float) -> list[CallTask]:
         for _ in range(round(4 * density)):
             m, n, _, batch = _shape(rng, least=2, most=1e6)
             tasks.append(product(dtype, m, n, 1, batch))
-    for _ in range(round(4 * density)):
-        tasks.append(product("fp16", *_shape(rng, least=2, most=1e6)[:3]))
+    tasks += [
+        product("fp16", *_shape(rng, least=2, most=1e6)[:3]) for _ in range(round(4 * density))
+    ]
     return _distinct(tasks)
 
 
@@ -66,12 +67,10 @@ def product_tasks(rng: np.random.Generator, density: float) -> list[CallTask]:
 _TRANS = ("nn", "nt", "nn", "tn", "nn", "nt", "nn", "tt")
 
 
-def _shape(
-    rng: np.random.Generator, least: int, most: float = MOST
-) -> tuple[int, int, int, int]:
+def _shape(rng: np.random.Generator, least: int, most: float = MOST) -> tuple[int, int, int, int]:
     while True:
-        m, n, k = (int(round(math.exp(rng.uniform(math.log(least), 8.3)))) for _ in range(3))
-        batch = 1 if rng.random() < 0.7 else int(round(math.exp(rng.uniform(0.7, 4.2))))
+        m, n, k = (round(math.exp(rng.uniform(math.log(least), 8.3))) for _ in range(3))
+        batch = 1 if rng.random() < 0.7 else round(math.exp(rng.uniform(0.7, 4.2)))
         size = 4.0 * batch * (m * k + k * n + m * n)
         if batch * m * n * k <= most and size <= BYTES:
             return m, n, k, batch

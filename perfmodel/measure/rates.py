@@ -79,8 +79,10 @@ def strided(name: str, dtype: str, rows: int, cols: int) -> CallTask:
         x = values(xp, rng, (cols, rows), dtype).transpose(1, 0)
         if name == "transposed":
             return lambda: xp.copyto(out, x)
-        function = xp.add if name == "added" else xp.multiply
-        return lambda: function(out, x, out=out)
+        if name == "added":
+            return lambda: xp.add(out, x, out=out)
+        y = values(xp, rng, (rows, cols), dtype)
+        return lambda: xp.multiply(y, x, out=out)
 
     size = 2 * rows * cols * _itemsize(dtype)
     return CallTask(f"{name} {dtype} rows={rows} cols={cols}", probe_of(size), build)

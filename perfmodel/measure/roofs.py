@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from perfmodel.machine.library import Library
-from perfmodel.measure.pass_columns import way
-from perfmodel.measure.pass_model import call_cost, family
+from perfmodel.measure.pass_columns import family, way
+from perfmodel.measure.pass_model import call_cost
 from perfmodel.measure.streams import ARRAYS
 from perfmodel.measure.summary import Timed
 

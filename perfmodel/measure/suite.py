@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,7 +68,12 @@ class Shape:
         return get_operator(self.name).category
 
 
-def random_shapes(count: int, seed: int, dtype: str = "fp32") -> list[Shape]:
+def random_shapes(
+    count: int,
+    seed: int,
+    dtype: str = "fp32",
+    progress: Callable[[float, float], None] = lambda done, total: None,
+) -> list[Shape]:
     """Return ``count`` kernels, drawn from the operators' classes in turn.
 
     Each class of operators has the same share, each operator of a class too.
@@ -82,6 +87,7 @@ def random_shapes(count: int, seed: int, dtype: str = "fp32") -> list[Shape]:
         shape = _drawn(next(queue), dtype, rng)
         if shape is not None:
             found.append(shape)
+            progress(float(len(found)), float(count))
     raise InputError(f"only {len(found)} of {count} shapes could be drawn")
 
 
@@ -104,7 +110,7 @@ def _drawn(name: str, dtype: str, rng: np.random.Generator) -> Shape | None:
     for key, default in operator.sizes.items():
         if key in ranges and (default is REQUIRED or key in _DRAWN):
             low, high = ranges[key]
-            sizes[key] = int(round(math.exp(rng.uniform(math.log(low), math.log(high)))))
+            sizes[key] = round(math.exp(rng.uniform(math.log(low), math.log(high))))
     if "r" in sizes and "s" in sizes and rng.random() < 0.8:
         sizes["s"] = sizes["r"]
         if "t" in sizes:

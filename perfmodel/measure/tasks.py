@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,7 @@ class CallTask:
         call()
         xp.recorder.forget()
         call()
-        return xp.passes()
+        return tuple(xp.passes())
 
 
 def values(xp: Any, rng: Any, shape: int | Sequence[int], dtype: str, high: int = 0) -> Any:
@@ -64,9 +65,9 @@ def values(xp: Any, rng: Any, shape: int | Sequence[int], dtype: str, high: int 
 
 
 def strata(rng: np.random.Generator, low: float, high: float, count: int) -> list[int]:
-    """Return ``count`` whole numbers from ``low`` to ``high``, one in each equal part of the logs."""
+    """Return ``count`` whole numbers, one in each equal part of ``low`` to ``high`` in logs."""
     edges = np.linspace(np.log(low), np.log(high), count + 1)
-    return [int(round(math.exp(rng.uniform(a, b)))) for a, b in zip(edges, edges[1:], strict=False)]
+    return [round(math.exp(rng.uniform(a, b))) for a, b in pairwise(edges)]
 
 
 @cache

@@ -179,8 +179,9 @@ def visit_all(
                 warm_up(backend, call)
                 if task.name not in inner:
                     inner[task.name] = calibrate_inner(backend, call)
-                probe = probes[task.probe], inner[f"probe {task.probe}"]
-                taken = sample_beside(backend, (call, inner[task.name]), probe, samples)
+                pair = call, inner[task.name]
+                beside = probes[task.probe], inner[f"probe {task.probe}"]
+                taken = sample_beside(backend, pair, beside, samples)
                 visits.append(Visit(task.name, turn, task.state, *taken))
                 progress(len(visits), rounds * len(tasks))
     return tuple(visits)
