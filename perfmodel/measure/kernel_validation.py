@@ -99,7 +99,8 @@ def checked_library(machine: Machine) -> Library:
     if machine.library is None:
         raise InputError(
             f"{machine.name} states no costs of library calls",
-            mend="calibrate this machine: perfmodel calibrate -o my-machine.yaml",
+            mend="calibrate this machine (perfmodel calibrate -o my-machine.yaml), or score a file:"
+            " --against KERNELS.csv",
         )
     return machine.library
 
