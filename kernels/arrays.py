@@ -56,9 +56,7 @@ def shape_of(tensor: Tensor) -> tuple[int, ...]:
     return tuple(int(s) for s in tensor.shape)
 
 
-def arrays(
-    op: Operator, t: Bound, rng: Any, xp: Any, given: Sequence[Any | None] = ()
-) -> Arrays:
+def arrays(op: Operator, t: Bound, rng: Any, xp: Any, given: Sequence[Any | None] = ()) -> Arrays:
     """Return arrays for ``op`` on ``t``; ``rng`` is NumPy's generator, ``xp`` holds them.
 
     Activations are normal, weights too and scaled by their fan-in, so that a deep

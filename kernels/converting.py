@@ -16,13 +16,18 @@ from perfmodel.kernels.arrays import Arrays
 from perfmodel.kernels.workspace import Workspace
 
 
+def _is_index(tensor: Tensor) -> bool:
+    """Whether a tensor's values name places, in whole numbers."""
+    return tensor.role == "index" and tensor.dtype.startswith("int")
+
+
 def needed(t: Bound, native: tuple[str, ...]) -> Mapping[str, str]:
     """Return the wider format of each format among the tensors that is not native.
 
     Integers convert only where weights or products are in them too: an index stays.
     """
     tensors = (*t.inputs, *t.weights, *t.caches)
-    found = {x.dtype for x in tensors if x.role != "index"}
+    found = {x.dtype for x in tensors if not _is_index(x)}
     return {d: w for d, w in formats.CONVERTED.items() if d in found and d not in native}
 
 
@@ -31,8 +36,7 @@ def widened(t: Bound, wider: Mapping[str, str]) -> Bound:
 
     def each(tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         return tuple(
-            x if x.role == "index" else replace(x, dtype=wider.get(x.dtype, x.dtype))
-            for x in tensors
+            x if _is_index(x) else replace(x, dtype=wider.get(x.dtype, x.dtype)) for x in tensors
         )
 
     return Bound(
@@ -60,7 +64,7 @@ def run(
 
     t = a.tensors
     inputs = tuple(
-        x if tensor.role == "index" else cast(i, x)
+        x if _is_index(tensor) else cast(i, x)
         for i, (x, tensor) in enumerate(zip(a.inputs, t.inputs, strict=True))
     )
     weights = {n: ws.once(("cast", n), lambda n=n, w=w: cast(n, w)) for n, w in a.weights.items()}

@@ -63,7 +63,9 @@ __device__ float all(float value, bool largest) {
 }
 """
 
-SOFTMAX = _REDUCE + r"""
+SOFTMAX = (
+    _REDUCE
+    + r"""
 extern "C" __global__ void softmax(const float* x, float* y, int columns, int log_form) {
   x += (long long)blockIdx.x * columns;
   y += (long long)blockIdx.x * columns;
@@ -77,8 +79,11 @@ extern "C" __global__ void softmax(const float* x, float* y, int columns, int lo
     y[c] = log_form ? x[c] - shift : __expf(x[c] - largest) / total;
 }
 """
+)
 
-NORM = _REDUCE + r"""
+NORM = (
+    _REDUCE
+    + r"""
 extern "C" __global__ void norm(const float* x, const float* gamma, const float* beta, float* y,
                                 int columns, int centre) {
   x += (long long)blockIdx.x * columns;
@@ -94,3 +99,4 @@ extern "C" __global__ void norm(const float* x, const float* gamma, const float*
     y[c] = (x[c] - mean) * factor * gamma[c] + (beta ? beta[c] : 0.0f);
 }
 """
+)

@@ -48,7 +48,7 @@ class Recorder:
         **extra: Any,
     ) -> None:
         """Append a call that reads and writes these arrays."""
-        places = [_place(a) for a in reads]
+        places = list(dict.fromkeys(_place(a) for a in reads))  # x times x reads x once
         outs = [_place(a) for a in writes]
         self.reuse.next_call()
         reuse = tuple(self.reuse.distance(*p) for p in places)
@@ -99,9 +99,10 @@ class DryArray(np.ndarray):
         return ufunc_call(ufunc, method, inputs, options)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        from perfmodel.kernels import dry_moves
         from perfmodel.kernels.dry_calls import FUNCTIONS
 
-        if func not in FUNCTIONS:
+        if dry_moves and func not in FUNCTIONS:
             raise DryError(f"kernels may not call {func.__name__}")
         return FUNCTIONS[func](*args, **kwargs)
 
@@ -115,7 +116,7 @@ class DryArray(np.ndarray):
 
     def __setitem__(self, at: Any, value: Any) -> None:
         if _is_fancy(at):
-            from perfmodel.kernels.dry_calls import put
+            from perfmodel.kernels.dry_moves import put
 
             put(self, at, value)
         else:
@@ -134,8 +135,10 @@ class DryArray(np.ndarray):
 
     def astype(self, dtype: Any, copy: bool = True) -> Any:
         """Return a fresh array in another format."""
+        from perfmodel.kernels.dry_moves import copyto
+
         made = empty(self.buffer.recorder, self.shape, dtype)
-        FUNCTIONS_copyto(made, self, fresh=True)
+        copyto(made, self, fresh=True)
         return made
 
     def copy(self, order: Any = "C") -> Any:
@@ -152,12 +155,6 @@ class DryArray(np.ndarray):
 
     sum = max = min = mean = argmax = cumsum = fill = take = dot = repeat = sort = _function
     flatten = ravel = _function
-
-
-def FUNCTIONS_copyto(made: Any, source: Any, fresh: bool) -> None:
-    from perfmodel.kernels.dry_calls import copyto
-
-    copyto(made, source, fresh=fresh)
 
 
 def _is_fancy(at: Any) -> bool:
@@ -190,9 +187,7 @@ def _place(a: Any) -> tuple[int, int, int, float]:
 
 
 @lru_cache(maxsize=65536)
-def _extent(
-    shape: tuple[int, ...], strides: tuple[int, ...], item: int
-) -> tuple[int, int, float]:
+def _extent(shape: tuple[int, ...], strides: tuple[int, ...], item: int) -> tuple[int, int, float]:
     if 0 in shape:
         return 0, 0, 0.0
     low = sum((n - 1) * s for n, s in zip(shape, strides, strict=True) if s < 0)

@@ -14,7 +14,7 @@ Kinds
     contiguous within a run (a transposition is not). ``cast``: the format changes too;
     ``dtype`` is the new one. ``fill``: one value, nothing is read.
 ``take``, ``put`` : rows of ``inner`` elements read from, or written to, places that an
-    array of indices (the last of ``reads``) names.
+    array of indices (the last of ``reads``) names. ``add_at``: rows added there.
 ``sum``, ``max``, ``min``, ``argmax``, ... : reductions. ``elements`` counts what is read;
     ``inner`` is the reduced run where the reduced axis is the contiguous one; with
     ``_rows`` behind the kind (``sum_rows``) the kept axis is contiguous, and the call adds
@@ -48,8 +48,8 @@ class Pass:
     kind : what is called, see the module's first lines.
     dtype : the format computed in ('fp32', 'int64', 'bool', 'complex64', ...).
     elements : results a call; for a reduction, elements read; m n batch for a product.
-    reads : bytes of each array read, in order; values repeated by broadcasting count
-        once, scalars not at all.
+    reads : bytes of each array read, in order; one read twice, and values repeated by
+        broadcasting, count once, scalars not at all.
     writes : bytes written.
     reuse : for each of ``reads``, the bytes touched between its last touch and the end of
         this read, itself included, each byte once: a cache of that size still holds it.

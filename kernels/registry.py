@@ -116,7 +116,8 @@ class Kernel:
 
         xp = np if xp is None else xp
         found = self._accepted(what, dtype)
-        made = arrays(found.op, found.tensors, np.random.default_rng(seed), xp, given)
+        rng = None if xp.__name__ == "dry" else np.random.default_rng(seed)
+        made = arrays(found.op, found.tensors, rng, xp, given)
         built = Built(found.op, made, Workspace(xp), xp)
         self.run(built)
         return built
@@ -128,21 +129,16 @@ class Kernel:
 
     def passes(self, what: Any, dtype: str = "fp32") -> tuple[Pass, ...]:
         """Return the library calls of one run, warm caches assumed; equal ones together."""
-        found = self._accepted(what, dtype)
         xp = DryNamespace()
-        a = arrays(found.op, found.tensors, None, xp)
-        built = Built(found.op, a, Workspace(xp), xp)
-        self.run(built)  # the second run knows what the first one left in cache
+        built = self.build(what, dtype, xp)  # the next run knows what this one left in cache
         xp.recorder.forget()
         self.run(built)
         return xp.passes()
 
     def dry_shapes(self, what: Any, dtype: str = "fp32") -> tuple[tuple[int, ...], ...]:
         """Return the shapes of the outputs that a run without data makes."""
-        found = self._accepted(what, dtype)
-        xp = DryNamespace()
-        a = arrays(found.op, found.tensors, None, xp)
-        return tuple(y.shape for y in self.run(Built(found.op, a, Workspace(xp), xp)))
+        built = self.build(what, dtype, DryNamespace())
+        return tuple(y.shape for y in self.run(built))
 
     def _case(self, what: Any, dtype: str) -> Any:
         return case(self.operator, what, dtype) if isinstance(what, Mapping) else what
@@ -221,4 +217,3 @@ def kernel_for(name: str, algorithm: str | None = None, what: Any = None) -> Ker
             return found
         refusals.append(why)
     raise InputError(f"no kernel of {name} runs this: {refusals[0]}")
-

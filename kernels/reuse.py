@@ -1,4 +1,4 @@
-"""Reuse distances: how many other bytes were touched since an array was, as an LRU cache sees it."""
+"""Reuse distances: how many bytes were touched since an array was, as an LRU cache sees it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Working in blocks that stay in cache: what a library's call cannot fuse, a loop over blocks can."""
+"""Working in blocks that stay in cache: a loop over blocks fuses what library calls cannot."""
 
 from __future__ import annotations
 

@@ -36,9 +36,7 @@ class Slide:
                 self.outputs, self.stride, self.dilation, self.kernel, strict=True
             )
         )
-        return tuple(
-            max(n, b + i) for n, b, i in zip(reach, self.before, self.image, strict=True)
-        )
+        return tuple(max(n, b + i) for n, b, i in zip(reach, self.before, self.image, strict=True))
 
     @property
     def places(self) -> int:

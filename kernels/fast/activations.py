@@ -63,7 +63,9 @@ def elu(xp: Any, x: Any, y: Any, t: Any) -> None:
     xp.add(y, t, out=y)
 
 
-@activation("selu", 1, "y = T(1.0507009873554805) * (a > T(0) ? a : T(1.6732632423543772 * expm1(a)))")
+@activation(
+    "selu", 1, "y = T(1.0507009873554805) * (a > T(0) ? a : T(1.6732632423543772 * expm1(a)))"
+)
 def selu(xp: Any, x: Any, y: Any, t: Any) -> None:
     xp.minimum(x, 0.0, out=t)
     xp.exp(t, out=t)
@@ -135,7 +137,11 @@ def gelu(xp: Any, x: Any, y: Any, z: Any, t: Any, p: Any) -> None:
     xp.multiply(y, 0.5, out=y)
 
 
-@activation("gelu_tanh", 0, "y = T(0.5) * a * (T(1) + tanh(T(0.7978845608028654) * (a + T(0.044715) * a * a * a)))")
+@activation(
+    "gelu_tanh",
+    0,
+    "y = T(0.5) * a * (T(1) + tanh(T(0.7978845608028654) * (a + T(0.044715) * a * a * a)))",
+)
 def gelu_tanh(xp: Any, x: Any, y: Any) -> None:
     xp.multiply(x, x, out=y)
     xp.multiply(y, 0.044715, out=y)

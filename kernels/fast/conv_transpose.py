@@ -21,12 +21,12 @@ def conv_transpose(xp: Any, op: Any, ws: Any, a: Any) -> Any:
     x = xp.moveaxis(a.x, -1, 1) if op.layout == "nhwc" else a.x
     N, C, *image = x.shape
     rank, groups = len(image), op.groups
-    kernel_, stride, dilation = (
-        per_axis(v, rank) for v in (op.kernel, op.stride, op.dilation)
-    )
+    kernel_, stride, dilation = (per_axis(v, rank) for v in (op.kernel, op.stride, op.dilation))
     before = split_borders(op.padding, rank)[0]
     out = Outputs(xp, ws, a, op.layout)
-    weight = ws.once("by output", lambda: _by_output(xp, ws, filters(xp, ws, a.weights["weight"], op), groups))
+    weight = ws.once(
+        "by output", lambda: _by_output(xp, ws, filters(xp, ws, a.weights["weight"], op), groups)
+    )
     _, each, taps, depth = weight.shape
     places = 1
     for n in image:

@@ -48,7 +48,7 @@ def depthwise_conv2d(xp: Any, op: Any, ws: Any, a: Any) -> Any:
 
 @kernel("depthwise_separable_conv2d")
 def depthwise_separable_conv2d(xp: Any, op: Any, ws: Any, a: Any) -> Any:
-    """Each channel by its own filter into a buffer, then one product over channels, image by image."""
+    """Each channel by its own filter into a buffer, then a product over channels."""
     s, out = slide_of(op, a.tensors), Outputs(xp, ws, a, op.layout)
     images = Images(xp, ws, a.x, s)
     depthwise = filters(xp, ws, a.weights["depthwise"], op, "depthwise")

@@ -87,9 +87,7 @@ def rope(xp: Any, op: Any, ws: Any, a: Any) -> Any:
     out = ws.output(a)
     x, y = (v.reshape(batch, steps, heads, dim) for v in (a.x, out))
     table = a.weights["table"]
-    cosine, sine = (
-        table[:, i * half : (i + 1) * half].reshape(steps, 1, half) for i in (0, 1)
-    )
+    cosine, sine = (table[:, i * half : (i + 1) * half].reshape(steps, 1, half) for i in (0, 1))
     t = ws.buffer("t", (steps, heads, half), out.dtype)
     for n in range(batch):
         even, odd = x[n, ..., 0:turned:2], x[n, ..., 1:turned:2]

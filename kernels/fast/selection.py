@@ -32,7 +32,9 @@ def topk(xp: Any, op: Any, ws: Any, a: Any) -> Any:
     size = x.shape[axis]
     values, places = ws.output(a), ws.output(a, 1)
     tail = _along(axis, x.ndim, slice(size - op.k, size))
-    ordered = xp.argpartition(x, size - op.k, axis=axis) if op.k < size else xp.argsort(x, axis=axis)
+    ordered = (
+        xp.argpartition(x, size - op.k, axis=axis) if op.k < size else xp.argsort(x, axis=axis)
+    )
     chosen = ordered[tail]
     found = xp.take_along_axis(x, chosen, axis=axis)
     xp.negative(found, out=found)

@@ -52,7 +52,9 @@ def _winograd(m: int, input_form: Any, filter_form: Any, output_form: Any) -> Ca
         s, out = slide_of(op, a.tensors), Outputs(xp, ws, a, op.layout)
         weight = filters(xp, ws, a.weights["weight"], op)
         K, C = weight.shape[:2]
-        U = ws.once("filters in the transform", lambda: _filters(xp, ws, weight, matrix(filter_form)))
+        U = ws.once(
+            "filters in the transform", lambda: _filters(xp, ws, weight, matrix(filter_form))
+        )
         to_tiles = ws.once("B", lambda: matrix(input_form))
         to_outputs = ws.once("A", lambda: matrix(output_form))
         down, across = (-(-p // m) for p in s.outputs)

@@ -67,5 +67,7 @@ def test_a_kernel_computes_what_the_naive_loops_compute(
     for y, tensor in zip(again, found.tensors.outputs, strict=True):
         assert y.shape == tuple(tensor.shape)
         if tensor.role != "index":
-            assert str(y.dtype) == {"fp32": "float32", "fp64": "float64", "fp16": "float16"}.get(tensor.dtype, tensor.dtype)
+            assert str(y.dtype) == {"fp32": "float32", "fp64": "float64", "fp16": "float16"}.get(
+                tensor.dtype, tensor.dtype
+            )
     assert kernel.dry_shapes(found) == tuple(y.shape for y in again)
