@@ -15,10 +15,14 @@ class Workspace:
     def __init__(self, xp: Any) -> None:
         self.xp = xp
         self._kept: dict[Any, Any] = {}
+        self._names: dict[Any, str] = {}
 
     def buffer(self, name: Any, shape: Any, dtype: Any) -> Any:
         """Return an array to write to; the same memory whenever asked for again."""
-        key = (name, tuple(shape), str(dtype))
+        text = self._names.get(dtype)  # NumPy takes microseconds to write a format's name
+        if text is None:
+            text = self._names[dtype] = str(dtype)
+        key = (name, tuple(shape), text)
         if key not in self._kept:
             self._kept[key] = self.xp.empty(tuple(shape), dtype=dtype)
         return self._kept[key]

@@ -84,9 +84,11 @@ class ProductCost:
 class Library:
     """Costs of the calls of an array library on a device, by 'kind.format' and by format.
 
-    ``levels`` nearest first; ``page`` seconds a byte of a new page; ``spread`` by family
-    the factor within which 90 % of measurements lie on either side of a prediction.
-    ``clocks`` are the medians of the probes at the time, in seconds, by resource.
+    ``levels`` nearest first; ``page`` seconds a byte of a new page. A kernel costs its
+    library calls, ``run`` and, for each call of its own Python code, ``python``.
+    ``spread`` is by class of operators, 'all' for the others, the factor within which
+    90 % of kernels lie on either side of a prediction. ``clocks`` are the medians of the
+    probes at the time, in seconds, by resource.
     """
 
     backend: str
@@ -95,6 +97,8 @@ class Library:
     date: str
     contended: bool
     page: float
+    run: float
+    python: float
     levels: tuple[LevelCost, ...]
     calls: Mapping[str, CallCost]
     products: Mapping[str, ProductCost]
@@ -152,6 +156,8 @@ class LibrarySpec(Spec):
     date: str
     contended: bool
     page: _Seconds
+    run: _Seconds
+    python: _Seconds
     levels: dict[str, LevelCostSpec] = Field(min_length=1)
     calls: dict[str, CallCostSpec]
     products: dict[str, ProductCostSpec]

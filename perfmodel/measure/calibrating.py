@@ -16,7 +16,7 @@ from typing import Any
 from perfmodel.errors import InputError
 from perfmodel.measure.clocks import Backend, NumpyBackend
 from perfmodel.measure.conditions import conditions, read_disturbance, read_processor
-from perfmodel.measure.host import FULL, QUICK, Calibrated, calibrated, host_tasks
+from perfmodel.measure.host import FULL, QUICK, Calibrated, calibrated, host_work
 from perfmodel.measure.machine_file import machine_name, machine_yaml, memory_bytes
 from perfmodel.measure.probes import reference_probes
 from perfmodel.measure.roofs import compute_roofs, memory_roofs
@@ -85,7 +85,7 @@ def calibrate_host(
     session = _resumed(partial, key, say)
     plan = replace(QUICK if request.quick else FULL, seed=request.seed)
     session = session or Session(plan, key)
-    tasks = host_tasks(request.seed, request.quick)
+    work = host_work(request.seed, request.quick)
     saved = [session.spent]
 
     def save() -> None:
@@ -100,7 +100,7 @@ def calibrate_host(
             shown(spent, budget)
 
         try:
-            session.run(tasks, reference_probes(backend), backend, progress)
+            session.run(work.tasks, reference_probes(backend), backend, progress)
         except KeyboardInterrupt:
             save()
             say(f"the visits so far are in '{partial}': the same command goes on from there")
@@ -109,7 +109,7 @@ def calibrate_host(
     scaling = measure_scaling(backend, thread_counts(processor.threads or 1))
     caches = processor.caches
     found = calibrated(
-        tasks,
+        work,
         session,
         [c.size for c in caches],
         threads=request.threads,

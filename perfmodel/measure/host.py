@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
 import numpy as np
 
+from perfmodel.core.dims import Array
 from perfmodel.machine.library import Library
-from perfmodel.measure.pass_columns import family, way
+from perfmodel.measure.least_squares import fit_logs
+from perfmodel.measure.pass_columns import way
 from perfmodel.measure.pass_fit import (
     STREAMS,
     Rows,
@@ -25,15 +27,24 @@ from perfmodel.measure.products import product_tasks
 from perfmodel.measure.rates import rate_tasks
 from perfmodel.measure.session import Plan, Session
 from perfmodel.measure.streams import stream_tasks
+from perfmodel.measure.suite import Shape, kernel_task, random_shapes
 from perfmodel.measure.summary import Drift, Timed, drift_of, quality, timed_tasks
 from perfmodel.measure.tasks import CallTask
 from perfmodel.measure.timing import noise_floor
 
-#: seconds that the visits of a quick and of a full run take, and how many tasks there are
-QUICK = Plan(budget=42.0, samples=3, seed=0)
-FULL = Plan(budget=260.0, samples=4, seed=0)
-_DENSITY = {True: 1.0, False: 2.5}
-_FOLDS = 5
+#: seconds that the visits of a quick and of a full run take
+QUICK = Plan(budget=36.0, samples=3, seed=0)
+FULL = Plan(budget=245.0, samples=3, seed=0)
+#: by whether a run is quick: tasks in a stratum, kernels, parts of the cross-validation
+_DENSITY = {True: 1.0, False: 2.0}
+_KERNELS = {True: 40, False: 140}
+_FOLDS = {True: 3, False: 5}
+#: added to the seed of a calibration's kernels, so that no validation draws the same
+_APART = 1_000_000
+#: bytes from which a new array's pages weigh in what it costs
+_NEW = 24 << 20
+#: kernels of a class from which it has a spread of its own
+_FEW = 8
 
 
 @dataclass(frozen=True)
@@ -46,18 +57,32 @@ class Calibrated:
     quality: dict[str, Any]
 
 
-def host_tasks(seed: int, quick: bool) -> list[CallTask]:
-    """Return the calls that a calibration times, their sizes drawn from ``seed``."""
+@dataclass(frozen=True)
+class Work:
+    """What a calibration times: library calls, and kernels made of them."""
+
+    calls: Sequence[CallTask]
+    kernels: Sequence[Shape]
+
+    @property
+    def tasks(self) -> list[CallTask]:
+        """All of it."""
+        return [*self.calls, *map(kernel_task, self.kernels)]
+
+
+def host_work(seed: int, quick: bool) -> Work:
+    """Return what a calibration times, sizes drawn from ``seed``."""
     rng, density = np.random.default_rng(seed), _DENSITY[quick]
-    return [
+    calls = [
         *stream_tasks(rng, density),
         *product_tasks(rng, density),
         *rate_tasks(rng, density),
     ]
+    return Work(calls, random_shapes(_KERNELS[quick], _APART + seed))
 
 
 def calibrated(
-    tasks: Sequence[CallTask],
+    work: Work,
     session: Session,
     capacities: Sequence[float],
     *,
@@ -67,71 +92,90 @@ def calibrated(
 ) -> Calibrated:
     """Return the costs fitted to a session.
 
-    The spreads are of tasks that a fit did not see: each fifth of them is predicted by
-    a fit to the others.
+    ``held_out`` scores calls that a fit did not see: each fifth of them is predicted by
+    a fit to the others. The spreads are those of kernels, to which only the cost of
+    their Python code is fitted.
     """
-    by_cpu = threads == 1
+    by_cpu, tasks = threads == 1, work.tasks
     known = {task.name: task.probe for task in tasks}
     visits = [v for v in session.visits if v.task in known]
     drift = drift_of(visits, known, by_cpu)
     timed = timed_tasks(tasks, visits, drift, by_cpu)
     found = quality(visits, noise_floor(visits, by_cpu))
     rows = [
-        (t.passes[0], t.seconds) for t in timed if len(t.passes) == 1 and t.passes[0].calls == 1
+        (t.passes[0], t.seconds)
+        for t in timed
+        if t.task.stated is None and len(t.passes) == 1 and t.passes[0].calls == 1
     ]
+    plain = Library(
+        backend, blas, threads, date.today().isoformat(), found["contended"],
+        0.0, 0.0, 0.0, (), {}, {}, {}, dict(drift.probes),
+    )  # fmt: skip
+    library = _fitted(plain, rows, capacities)
+    found["held_out"] = _held_out(plain, rows, capacities, session.plan.seed, len(work.kernels))
+    shapes = {shape.label: shape for shape in work.kernels}
+    whole = [(shapes[t.task.name], t.seconds) for t in timed if t.task.name in shapes]
+    library, found["kernels"] = _with_kernels(library, whole)
+    return Calibrated(library, timed, drift, found)
 
-    def library(chosen: Rows, spread: dict[str, float]) -> Library:
-        return _library(
-            chosen, capacities, threads, backend, blas, found["contended"], spread, drift
+
+def _held_out(
+    plain: Library, rows: Rows, capacities: Sequence[float], seed: int, kernels: int
+) -> dict[str, Any]:
+    parts = _FOLDS[kernels <= _KERNELS[True]]
+    folds = np.random.default_rng(seed).permutation(len(rows)) % parts
+    off: list[float] = []
+    for fold in range(parts):
+        library = _fitted(
+            plain, [r for r, f in zip(rows, folds, strict=True) if f != fold], capacities
         )
-
-    off: list[tuple[str, float]] = []
-    folds = np.random.default_rng(session.plan.seed).permutation(len(rows)) % _FOLDS
-    for fold in range(_FOLDS):
-        others = [row for row, f in zip(rows, folds, strict=True) if f != fold]
-        held = [row for row, f in zip(rows, folds, strict=True) if f == fold]
-        guess = pass_seconds([p for p, _ in held], library(others, {}))
-        off += [(family(p), float(np.log(g / s))) for (p, s), g in zip(held, guess, strict=True)]
-    error = np.abs(np.expm1([o for _, o in off]))
-    found["held_out"] = {
-        "rows": len(off), "mape": float(np.mean(error)), "median_ape": float(np.median(error)),
-    }  # fmt: skip
-    return Calibrated(library(rows, spreads(off)), timed, drift, found)
+        held = [r for r, f in zip(rows, folds, strict=True) if f == fold]
+        guess = pass_seconds([p for p, _ in held], library)
+        off += [float(g / s - 1) for (_, s), g in zip(held, guess, strict=True)]
+    return _error(off)
 
 
-def _library(
-    rows: Rows,
-    capacities: Sequence[float],
-    threads: int,
-    backend: str,
-    blas: str,
-    contended: bool,
-    spread: dict[str, float],
-    drift: Drift,
-) -> Library:
+def _error(off: Sequence[float]) -> dict[str, Any]:
+    size = np.abs(off)
+    return {
+        "rows": len(off),
+        "mape": float(np.mean(size)) if len(off) else 0.0,
+        "median_ape": float(np.median(size)) if len(off) else 0.0,
+    }
+
+
+def _fitted(plain: Library, rows: Rows, capacities: Sequence[float]) -> Library:
     streams = [(p, s) for p, s in rows if way(p) in STREAMS and p.dtype in ("fp32", "fp64")]
     levels = fit_levels(streams, capacities)
-    old = [(p, s) for p, s in rows if not (p.fresh and p.writes > _NEW)]
-    calls = fit_calls(old, levels)
+    calls = fit_calls([(p, s) for p, s in rows if not (p.fresh and p.writes > _NEW)], levels)
     products = {
         dtype: fit_product(mine, levels, scale)
         for dtype, scale in (("fp32", 1.0), ("fp64", 2.0))
         if (mine := [(p, s) for p, s in rows if p.kind == "gemm" and p.dtype == dtype])
     }
-    return Library(
-        backend=backend,
-        blas=blas,
-        threads=threads,
-        date=date.today().isoformat(),
-        contended=contended,
-        page=fit_page(rows, calls, levels),
-        levels=levels,
-        calls=calls,
-        products=products,
-        spread=spread,
-        clocks=dict(drift.probes),
-    )
+    page = fit_page(rows, calls, levels)
+    return replace(plain, page=page, levels=levels, calls=calls, products=products)
 
 
-#: bytes from which a new array's pages weigh in what it costs
-_NEW = 24 << 20
+def _with_kernels(
+    library: Library, timed: Sequence[tuple[Shape, float]]
+) -> tuple[Library, dict[str, Any]]:
+    """Return ``library`` with the cost of Python code and the spreads that kernels tell."""
+    if not timed:
+        return library, _error([])
+    measured = np.array([seconds for _, seconds in timed])
+    calls = np.array([shape.python for shape, _ in timed], dtype=float)
+    inside = np.array([np.sum(pass_seconds(shape.passes, library)) for shape, _ in timed])
+
+    def predict(x: Array) -> Array:
+        run, python = np.exp(x)
+        result: Array = inside + run + python * calls
+        return result
+
+    best = fit_logs(predict, np.log([1e-6, 1.5e-7]), np.array([1.0, 1.0]), measured)
+    off = np.log(predict(best) / measured)
+    classes = [shape.category for shape, _ in timed]
+    own = [(c, o) for c, o in zip(classes, off, strict=True) if classes.count(c) >= _FEW]
+    spread = spreads([*(("all", float(o)) for o in off), *((c, float(o)) for c, o in own)])
+    run, python = (float(v) for v in np.exp(best))
+    return replace(library, run=run, python=python, spread=spread), _error(list(np.expm1(off)))

@@ -12,34 +12,20 @@ from perfmodel.errors import InputError
 from perfmodel.evaluate import evaluate
 from perfmodel.graph import Graph
 from perfmodel.machine import Library, Machine
-from perfmodel.measure.clocks import Backend, Call
+from perfmodel.measure.clocks import Backend
 from perfmodel.measure.conditions import conditions
 from perfmodel.measure.pass_model import kernel_seconds, parts
 from perfmodel.measure.probes import reference_probes
 from perfmodel.measure.score import score
 from perfmodel.measure.session import Plan, Session
-from perfmodel.measure.suite import Shape
+from perfmodel.measure.suite import Shape, kernel_task
 from perfmodel.measure.summary import drift_of, probe_seconds, quality, timed_tasks
-from perfmodel.measure.tasks import CallTask, probe_of
 from perfmodel.measure.timing import Visit, noise_floor
 from perfmodel.measure.validation import SCHEMA, WORST
 from perfmodel.readers.inline import parse_inline
 
 #: rounds that every shape is visited
 ROUNDS = 4
-
-
-def kernel_task(shape: Shape) -> CallTask:
-    """Return the run of a kernel as something to time, beside the probe of what binds it."""
-
-    def build(xp: Any, rng: Any) -> Call:
-        built = shape.kernel.build(shape.case, shape.dtype, xp, int(rng.integers(1 << 30)))
-        return lambda: shape.kernel.run(built)
-
-    product = max(shape.passes, key=lambda p: p.flops * p.calls)
-    largest = max((r for p in shape.passes for r in (*p.reuse, p.write_reuse)), default=0.0)
-    probe = "compute" if product.kind == "gemm" else probe_of(largest)
-    return CallTask(shape.label, probe, build, stated=shape.passes)
 
 
 def validate_kernels(
@@ -120,8 +106,8 @@ def _row(
     measured: tuple[float, int, float],
     steady: float,
 ) -> dict[str, Any]:
-    predicted, low, high = kernel_seconds(shape.passes, library)
-    shares = parts(shape.passes, library)
+    predicted, low, high = kernel_seconds(shape.passes, library, shape.python, shape.category)
+    shares = parts(shape.passes, library, shape.python)
     cost = evaluate(_graph(shape), machine, "eager", warm=True)[0]
     heaviest = max(shares["by_family"].items(), key=lambda item: item[1])[0]
     return {

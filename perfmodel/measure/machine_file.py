@@ -199,6 +199,8 @@ def library_data(library: Library, cache_levels: Sequence[int]) -> dict[str, Any
         "date": library.date,
         "contended": library.contended,
         "page": _time(library.page),
+        "run": _time(library.run),
+        "python": _time(library.python),
         "levels": {
             name: {
                 "read": _time(v.read),
@@ -231,7 +233,7 @@ def _cost(fields: dict[str, Any], plain: Sequence[str]) -> dict[str, Any]:
 def _notes(
     library: Library, scaling: Sequence[Mapping[str, Any]], quality: Mapping[str, Any]
 ) -> str:
-    floor, held = quality["noise_floor"], quality["held_out"]
+    floor, held, kernels = (quality[k] for k in ("noise_floor", "held_out", "kernels"))
     lines = [
         f"{quality['samples']} samples, {100 * quality['clean']:.0f} % of them clean"
         f"{'; contended' if library.contended else ''}.",
@@ -239,6 +241,8 @@ def _notes(
         f" {100 * floor['median']:.1f} %." if floor["pairs"] else "No task was visited twice.",
         f"Calls that a fit did not see: MAPE {100 * held['mape']:.1f} %, median"
         f" {100 * held['median_ape']:.1f} %, n {held['rows']}.",
+        f"Kernels: MAPE {100 * kernels['mape']:.1f} %, median {100 * kernels['median_ape']:.1f} %,"
+        f" n {kernels['rows']}.",
     ]  # fmt: skip
     lines += [
         f"{row['threads']} threads: {row['flop_per_s'] / 1e9:.4g} GFLOP/s in fp32 products;"

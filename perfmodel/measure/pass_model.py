@@ -145,27 +145,30 @@ def call_cost(library: Library, kind: str, dtype: str, of: str) -> CallCost:
     return found
 
 
-def kernel_seconds(passes: Sequence[Pass], library: Library) -> tuple[float, float, float]:
-    """Return the seconds of a run of passes, and the ends of its 90 % interval.
+def kernel_seconds(
+    passes: Sequence[Pass], library: Library, python: int = 0, category: str = "all"
+) -> tuple[float, float, float]:
+    """Return the seconds of a kernel, and the ends of its 90 % interval.
 
-    Errors of a kernel's passes go together (they share the machine's state), so the
-    logarithm of the interval's factor is the mean of its passes', weighted by time.
+    ``python`` counts the calls of its own code (`perfmodel.measure.glue`); ``category``
+    is its operator's class, whose spread the interval has.
     """
-    times = pass_seconds(passes, library)
-    total = float(np.sum(times))
-    logs = np.log([library.spread.get(family(p), UNKNOWN) for p in passes])
-    factor = float(np.exp(np.sum(times * logs) / total)) if total > 0 else 1.0
+    total = float(np.sum(pass_seconds(passes, library)))
+    total += library.run + python * library.python
+    factor = library.spread.get(category, library.spread.get("all", UNKNOWN))
     return total, total / factor, total * factor
 
 
-def parts(passes: Sequence[Pass], library: Library) -> dict[str, Any]:
-    """Return what binds a run of passes, and its seconds by family.
+def parts(passes: Sequence[Pass], library: Library, python: int = 0) -> dict[str, Any]:
+    """Return what binds a kernel, and the seconds of its passes by family.
 
-    ``bound`` is the largest of the seconds of calls and inner loops ('overhead'), of
-    passes whose arithmetic is slower than memory ('compute'), and of the rest.
+    ``bound`` is the largest of the seconds of Python code, calls and inner loops
+    ('overhead'), of passes whose arithmetic is slower than memory ('compute'), and of
+    the rest.
     """
     seconds = pass_seconds(passes, library)
-    split = {"overhead": 0.0, "compute": 0.0, "bandwidth": 0.0}
+    overhead = library.run + python * library.python
+    split = {"overhead": overhead, "compute": 0.0, "bandwidth": 0.0}
     by_family: dict[str, float] = {}
     for p, total in zip(passes, seconds, strict=True):
         kind, c = way(p), columns([p])

@@ -9,10 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from perfmodel.core import REQUIRED
+from perfmodel.core import REQUIRED, Tensor
 from perfmodel.errors import InputError
 from perfmodel.kernels.passes import Pass
 from perfmodel.kernels.registry import Case, Kernel, case, kernels
+from perfmodel.measure.clocks import Call
+from perfmodel.measure.glue import python_calls
+from perfmodel.measure.tasks import CallTask, probe_of
 from perfmodel.ops import get_operator
 
 #: smallest and largest size by name; `_OF` overrides for one operator
@@ -42,7 +45,7 @@ _TRIES = 60
 
 @dataclass(frozen=True, eq=False)
 class Shape:
-    """A kernel on tensors of drawn sizes, and the passes that it states."""
+    """A kernel on tensors of drawn sizes: the passes it states, the calls of its Python code."""
 
     name: str
     sizes: Mapping[str, int]
@@ -50,6 +53,7 @@ class Shape:
     case: Case
     kernel: Kernel
     passes: tuple[Pass, ...]
+    python: int
 
     @property
     def label(self) -> str:
@@ -121,7 +125,8 @@ def _drawn(name: str, dtype: str, rng: np.random.Generator) -> Shape | None:
     kernel = ways[rng.integers(len(ways))]
     try:
         made = case(name, sizes, dtype)
-        if kernel.refusal(made) is not None:
+        held = [*made.tensors.inputs, *made.tensors.weights, *made.tensors.outputs]
+        if kernel.refusal(made) is not None or sum(map(_bytes, held)) > _MOST_BYTES / 3:
             return None
         passes = kernel.passes(made)
     except (InputError, ValueError):
@@ -129,7 +134,11 @@ def _drawn(name: str, dtype: str, rng: np.random.Generator) -> Shape | None:
     moved = sum(p.bytes for p in passes)
     if sum(p.flops for p in passes) > _MOST_FLOPS or not _LEAST_BYTES < moved < _MOST_BYTES:
         return None
-    return Shape(name, sizes, dtype, made, kernel, passes)
+    return Shape(name, sizes, dtype, made, kernel, passes, python_calls(kernel, made))
+
+
+def _bytes(tensor: Tensor) -> float:
+    return 4.0 * math.prod(float(n) for n in tensor.shape)
 
 
 def shape_of(name: str, sizes: Mapping[str, Any], dtype: str) -> Shape:
@@ -141,4 +150,17 @@ def shape_of(name: str, sizes: Mapping[str, Any], dtype: str) -> Shape:
 
     made = case(name, sizes, dtype)
     kernel = kernel_for(name, None, made)
-    return Shape(name, sizes, dtype, made, kernel, kernel.passes(made))
+    return Shape(name, sizes, dtype, made, kernel, kernel.passes(made), python_calls(kernel, made))
+
+
+def kernel_task(shape: Shape) -> CallTask:
+    """Return the run of a kernel as something to time, beside the probe of what binds it."""
+
+    def build(xp: Any, rng: Any) -> Call:
+        built = shape.kernel.build(shape.case, shape.dtype, xp, int(rng.integers(1 << 30)))
+        return lambda: shape.kernel.run(built)
+
+    product = max(shape.passes, key=lambda p: p.flops * p.calls)
+    largest = max((r for p in shape.passes for r in (*p.reuse, p.write_reuse)), default=0.0)
+    probe = "compute" if product.kind == "gemm" else probe_of(largest)
+    return CallTask(shape.label, probe, build, stated=shape.passes)

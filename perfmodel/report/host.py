@@ -42,6 +42,13 @@ def print_host(data: Data, stream: TextIO) -> None:
                 f" {quality['samples']:,} samples clean"
             )
         )
+    kernels = quality["kernels"]
+    console.print(
+        Text(
+            f"kernels: MAPE {100 * kernels['mape']:.1f} %, median"
+            f" {100 * kernels['median_ape']:.1f} %, n {kernels['rows']}"
+        )
+    )
     console.print(
         Text(
             f"calls that a fit did not see: MAPE {100 * held['mape']:.1f} %, median"

@@ -23,7 +23,7 @@ def made_up() -> Library:
     call = CallCost(call=4e-7, element=4e-11, row=1e-8)
     return Library(
         backend="made up", blas="none", threads=1, date="2026-01-01", contended=False,
-        page=1e-10, levels=LEVELS, products={"fp32": PRODUCT},
+        page=1e-10, run=2e-6, python=2e-7, levels=LEVELS, products={"fp32": PRODUCT},
         calls={
             "add.fp32": call,
             "exp.fp32": CallCost(call=3e-7, element=4.6e-10, row=2e-8),
@@ -33,7 +33,7 @@ def made_up() -> Library:
             "take.fp32": CallCost(call=6e-7, element=1e-10, row=4e-9, miss=4e-8),
             "dot.fp32": CallCost(call=5e-7, element=3e-11, row=1e-8),
         },
-        spread={"stream": 1.2, "special": 1.1, "product": 1.3, "movement": 1.6},
+        spread={"all": 1.5, "dense": 1.3},
         clocks={"calls": 4e-7},
     )  # fmt: skip
 

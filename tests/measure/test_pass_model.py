@@ -91,19 +91,23 @@ def test_an_unknown_kind_has_the_cost_of_its_family() -> None:
     assert _seconds([unknown]) == pytest.approx(_seconds([known]))
 
 
-def test_the_interval_holds_the_prediction_and_is_the_spread_of_what_takes_the_time() -> None:
-    total, low, high = kernel_seconds([stream("exp", 1e6, 2)], made_up())
-    assert (low, high) == pytest.approx((total / 1.1, total * 1.1))
-    total, low, high = kernel_seconds([stream("exp", 1e6, 2), product(64, 64, 64)], made_up())
-    assert total * 1.1 < high < total * 1.3
-    assert low < total
+def test_the_interval_is_the_spread_of_the_operators_class() -> None:
+    passes = [stream("exp", 1e6, 2)]
+    total, low, high = kernel_seconds(passes, made_up(), 0, "dense")
+    assert (low, high) == pytest.approx((total / 1.3, total * 1.3))
+    total, low, high = kernel_seconds(passes, made_up(), 0, "recurrent")
+    assert (low, high) == pytest.approx((total / 1.5, total * 1.5))
+
+
+def test_python_code_between_calls_takes_its_time() -> None:
+    none, some = (kernel_seconds([stream("exp", 9, 2)], made_up(), n)[0] for n in (0, 100))
+    assert some - none == pytest.approx(100 * 2e-7)
 
 
 def test_what_binds_follows_the_size() -> None:
     bounds = [parts([stream("add", n, 3)], made_up())["bound"] for n in (10, 3e7)]
     assert bounds == ["overhead", "bandwidth"]
     assert parts([stream("exp", 1e5, 2)], made_up())["bound"] == "compute"
-    split = parts([stream("exp", 1e5, 2), product(9, 9, 9)], made_up())["split"]
-    assert sum(split.values()) == pytest.approx(
-        _seconds([stream("exp", 1e5, 2), product(9, 9, 9)]).sum()
-    )
+    passes = [stream("exp", 1e5, 2), product(9, 9, 9)]
+    split = parts(passes, made_up(), 30)["split"]
+    assert sum(split.values()) == pytest.approx(kernel_seconds(passes, made_up(), 30)[0])
