@@ -41,6 +41,8 @@ _KERNELS = {True: 40, False: 140}
 _FOLDS = {True: 3, False: 5}
 #: added to the seed of a calibration's kernels, so that no validation draws the same
 _APART = 1_000_000
+#: of what a kernel of a validation may have at most, so that many are timed in the time
+_SHARE = 0.1
 #: bytes from which a new array's pages weigh in what it costs
 _NEW = 24 << 20
 #: kernels of a class from which it has a spread of its own
@@ -78,7 +80,7 @@ def host_work(seed: int, quick: bool) -> Work:
         *product_tasks(rng, density),
         *rate_tasks(rng, density),
     ]
-    return Work(calls, random_shapes(_KERNELS[quick], _APART + seed))
+    return Work(calls, random_shapes(_KERNELS[quick], _APART + seed, share=_SHARE))
 
 
 def calibrated(

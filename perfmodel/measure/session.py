@@ -21,13 +21,12 @@ from perfmodel.measure.timing import (
     Visit,
     calibrate_inner,
     collector_off,
+    roughly_inner,
     sample_beside,
     take_sample,
 )
 
 SCHEMA = "perfmodel/session@1"
-#: visits of each task that a session aims at before its time is up
-FIRST_PROBES = 3
 _WARM = 3
 
 
@@ -86,7 +85,7 @@ class Session:
         if take_sample(backend, call, 1).wall < SLOW:
             backend.run(call, _WARM)
         if task.name not in self.inner:
-            self.inner[task.name] = calibrate_inner(backend, call, FIRST_PROBES)
+            self.inner[task.name] = roughly_inner(backend, call)
         pair = call, self.inner[task.name]
         probe = probes[task.probe], self.inner[task.probe]
         taken = sample_beside(backend, pair, probe, self.plan.samples)

@@ -38,6 +38,8 @@ _OF: Mapping[str, Mapping[str, tuple[float, float]]] = {
 }  # fmt: skip
 #: sizes that have a default and are drawn nevertheless
 _DRAWN = ("stride", "h", "w", "kv_len", "batch")
+#: the first is at most the second where an operator has both
+_ORDERED = (("bags", "lookups"),)
 #: operations and bytes of all passes of the largest and smallest kernel
 _MOST_FLOPS, _MOST_BYTES, _LEAST_BYTES = 2e9, 3e8, 1e3
 _TRIES = 60
@@ -77,10 +79,12 @@ def random_shapes(
     seed: int,
     dtype: str = "fp32",
     progress: Callable[[float, float], None] = lambda done, total: None,
+    share: float = 1.0,
 ) -> list[Shape]:
     """Return ``count`` kernels, drawn from the operators' classes in turn.
 
-    Each class of operators has the same share, each operator of a class too.
+    Each class of operators comes up as often, each operator of a class too. ``share``
+    of the most operations and bytes that a kernel may have otherwise.
     """
     rng = np.random.default_rng((seed, 20))
     queue = _in_turn(rng)
@@ -88,7 +92,7 @@ def random_shapes(
     for _ in range(count * _TRIES):
         if len(found) == count:
             return found
-        shape = _drawn(next(queue), dtype, rng)
+        shape = _drawn(next(queue), dtype, rng, share)
         if shape is not None:
             found.append(shape)
             progress(float(len(found)), float(count))
@@ -107,7 +111,7 @@ def _in_turn(rng: np.random.Generator) -> Iterator[str]:
             yield decks[category].pop()
 
 
-def _drawn(name: str, dtype: str, rng: np.random.Generator) -> Shape | None:
+def _drawn(name: str, dtype: str, rng: np.random.Generator, share: float) -> Shape | None:
     operator = get_operator(name)
     ranges = {**_RANGES, **_OF.get(name, {})}
     sizes: dict[str, int] = {}
@@ -122,17 +126,20 @@ def _drawn(name: str, dtype: str, rng: np.random.Generator) -> Shape | None:
     if "pad" in operator.sizes:
         sizes["pad"] = (sizes.get("r", sizes.get("s", 1)) - 1) // 2
     ways = list(kernels()[name].values())
+    if any(sizes[a] > sizes[b] for a, b in _ORDERED if {a, b} <= set(sizes)):
+        return None
     kernel = ways[rng.integers(len(ways))]
     try:
         made = case(name, sizes, dtype)
         held = [*made.tensors.inputs, *made.tensors.weights, *made.tensors.outputs]
-        if kernel.refusal(made) is not None or sum(map(_bytes, held)) > _MOST_BYTES / 3:
+        if kernel.refusal(made) is not None or sum(map(_bytes, held)) > share * _MOST_BYTES / 3:
             return None
         passes = kernel.passes(made)
     except (InputError, ValueError):
         return None
     moved = sum(p.bytes for p in passes)
-    if sum(p.flops for p in passes) > _MOST_FLOPS or not _LEAST_BYTES < moved < _MOST_BYTES:
+    too_long = sum(p.flops for p in passes) > share * _MOST_FLOPS
+    if too_long or not _LEAST_BYTES < moved < share * _MOST_BYTES:
         return None
     return Shape(name, sizes, dtype, made, kernel, passes, python_calls(kernel, made))
 

@@ -62,7 +62,7 @@ def take_sample(backend: Backend, call: Call, inner: int) -> Sample:
     return Sample(wall, cpu, inner, not (shared or found.switches or found.steal))
 
 
-def calibrate_inner(backend: Backend, call: Call, probes: int = PROBES) -> int:
+def calibrate_inner(backend: Backend, call: Call) -> int:
     """Return how many calls make a sample of SHORTEST to LONGEST seconds, at least 1.
 
     Noise only adds time, so each stretch is judged by the quickest of several probes,
@@ -70,9 +70,9 @@ def calibrate_inner(backend: Backend, call: Call, probes: int = PROBES) -> int:
     """
     inner = 1
     for _ in range(_ROUNDS):
-        quickest = _quickest(backend, call, inner, probes)
+        quickest = _quickest(backend, call, inner)
         if SHORTEST <= quickest <= LONGEST or (inner == 1 and quickest > LONGEST):
-            quickest = _quickest(backend, call, inner, probes)
+            quickest = _quickest(backend, call, inner)
             if SHORTEST <= quickest <= LONGEST or (inner == 1 and quickest > LONGEST):
                 return inner
         factor = TARGET / quickest if quickest > 0 else 100
@@ -80,9 +80,19 @@ def calibrate_inner(backend: Backend, call: Call, probes: int = PROBES) -> int:
     return inner
 
 
-def _quickest(backend: Backend, call: Call, inner: int, probes: int) -> float:
+def roughly_inner(backend: Backend, call: Call) -> int:
+    """Return about how many calls make a sample of TARGET seconds: a guess in under 1 ms."""
+    once = min(take_sample(backend, call, 1).wall for _ in range(2))
+    if once >= SHORTEST:
+        return 1
+    some = max(1, round(TARGET / 10 / max(once, 1e-9)))
+    each = take_sample(backend, call, some).wall / some
+    return max(1, round(TARGET / max(min(each, once), 1e-9)))
+
+
+def _quickest(backend: Backend, call: Call, inner: int) -> float:
     best = take_sample(backend, call, inner).wall
-    for _ in range(probes - 1 if best < SLOW else 0):
+    for _ in range(PROBES - 1 if best < SLOW else 0):
         best = min(best, take_sample(backend, call, inner).wall)
     return best
 

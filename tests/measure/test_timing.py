@@ -158,3 +158,10 @@ def test_the_noise_floor_is_visits_against_visits() -> None:
 
 def test_visits_that_agree_have_no_noise() -> None:
     assert noise_floor(_visits(FakeBackend()), by_cpu=True)["p90"] == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize("seconds", [1e-7, 3e-6, 4e-4, 2e-3, 0.2])
+def test_a_rough_count_makes_samples_about_as_long_as_wanted(seconds: float) -> None:
+    backend = FakeBackend()
+    inner = roughly_inner(backend, backend.clock.lasting(seconds))
+    assert inner == 1 or inner * seconds == pytest.approx(TARGET, rel=0.2)
