@@ -116,7 +116,11 @@ def calibrate_host(
         backend=f"numpy {at_start['numpy']}",
         blas=_blas(at_start),
     )
-    text = _text(request, found, scaling, processor)
+    try:
+        text = _text(request, found, scaling, processor)
+    except InputError:
+        partial.unlink(missing_ok=True)  # its time is up: to go on would end here again
+        raise
     data = {
         "schema": SCHEMA,
         "conditions": at_start | {"disturbance": asdict(read_disturbance().since(before))},

@@ -159,7 +159,10 @@ def _memory(
         more = threads if own else _times(scaling, "memory" if last else "shared", threads)
         best = best_of(levels[place])
         if best is None and last:
-            raise InputError("no stream through main memory was timed", mend="run it longer")
+            raise InputError(
+                "no sample of a stream through main memory was undisturbed",
+                mend="calibrate when the machine is quieter: perfmodel noise",
+            )
         # What a nearer level holds comes at least as fast as what it does not.
         rates = (best.best * more, best.typical * more) if best else (0.0, 0.0)
         floor = max(rates[0], floor[0]), max(rates[1], floor[1])

@@ -11,11 +11,13 @@ from measure.fake_clock import FakeBackend
 
 from perfmodel.measure import timing
 from perfmodel.measure.timing import (
+    TARGET,
     Sample,
     Task,
     Visit,
     calibrate_inner,
     noise_floor,
+    roughly_inner,
     take_sample,
     visit_all,
 )
