@@ -41,7 +41,7 @@ def python_calls(kernel: Kernel, case: Case) -> int:
     try:
         kernel.run(built)
     finally:
-        sys.setprofile(before)
+        sys.setprofile(before if callable(before) else None)
     return total
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from perfmodel.core import parse_precision
 from perfmodel.core.dims import Array
 from perfmodel.errors import InputError
 from perfmodel.evaluate import evaluate
@@ -22,7 +23,8 @@ from perfmodel.measure.suite import Shape, kernel_task
 from perfmodel.measure.summary import drift_of, probe_seconds, quality, timed_tasks
 from perfmodel.measure.timing import Visit, noise_floor
 from perfmodel.measure.validation import SCHEMA, WORST
-from perfmodel.readers.inline import parse_inline
+from perfmodel.ops import get_operator
+from perfmodel.readers.inline import InlineWorkload
 
 #: rounds that every shape is visited
 ROUNDS = 4
@@ -132,7 +134,10 @@ def _row(
 
 
 def _graph(shape: Shape) -> Graph:
-    return parse_inline(shape.inline).bind(dtype=shape.dtype)
+    precision = parse_precision(shape.dtype)
+    op_class = get_operator(shape.name)
+    one = InlineWorkload(shape.label, ("inference",), precision, {}, op_class, dict(shape.sizes))
+    return one.build({}, "inference", precision)
 
 
 def scores(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

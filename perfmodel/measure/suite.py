@@ -27,19 +27,23 @@ _RANGES: Mapping[str, tuple[float, float]] = {
     "q_len": (1, 512), "kv_len": (16, 1024), "head_dim": (16, 128), "sequence": (1, 1024),
     "heads": (1, 16), "lookups": (1, 8192), "bags": (1, 512), "width": (8, 1024),
     "rank": (4, 256), "experts": (2, 8), "top_k": (1, 2), "channels": (1, 512),
-    "groups": (1, 1), "size": (3, 5),
+    "query_dim": (16, 512), "tokens": (1, 256), "intermediate": (32, 1024),
+    "boxes": (8, 512), "length": (1, 4096), "samples": (1e3, 1e5), "n_fft": (64, 1024),
 }  # fmt: skip
 _OF: Mapping[str, Mapping[str, tuple[float, float]]] = {
     "matmul": {"n": (1, 2048), "k": (1, 2048)},
     "affine": {"n": (1, 2048), "k": (1, 2048)},
     "low_rank_affine": {"n": (16, 2048), "k": (16, 2048)},
+    "moe": {"hidden": (16, 256)}, "roi_align": {"p": (1, 4)},
     "topk": {"k": (1, 8)}, "k_winners_take_all": {"k": (1, 8)},
     "embedding": {"rows": (64, 1e5)}, "embedding_bag": {"rows": (64, 1e5)},
 }  # fmt: skip
 #: sizes that have a default and are drawn nevertheless
 _DRAWN = ("stride", "h", "w", "kv_len", "batch")
 #: the first is at most the second where an operator has both
-_ORDERED = (("bags", "lookups"),)
+_ORDERED = (("bags", "lookups"), ("length", "cols"))
+#: sizes that are multiples of something
+_MULTIPLES = {"group_norm": ("c", 32), "pixel_shuffle": ("c", 4)}
 #: operations and bytes of all passes of the largest and smallest kernel
 _MOST_FLOPS, _MOST_BYTES, _LEAST_BYTES = 2e9, 3e8, 1e3
 _TRIES = 60
@@ -126,6 +130,9 @@ def _drawn(name: str, dtype: str, rng: np.random.Generator, share: float) -> Sha
     if "pad" in operator.sizes:
         sizes["pad"] = (sizes.get("r", sizes.get("s", 1)) - 1) // 2
     ways = list(kernels()[name].values())
+    if name in _MULTIPLES:
+        key, least = _MULTIPLES[name]
+        sizes[key] = -(-sizes[key] // least) * least
     if any(sizes[a] > sizes[b] for a, b in _ORDERED if {a, b} <= set(sizes)):
         return None
     kernel = ways[rng.integers(len(ways))]

@@ -46,6 +46,7 @@ def _work(seed: int, quick: bool) -> host.Work:
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calibrating, "QUICK", Plan(60.0, 2, 0, most_rounds=2))
     monkeypatch.setattr(calibrating, "host_work", _work)
+    monkeypatch.setattr(host, "_FOLDS", {True: 2, False: 2})
     monkeypatch.setattr(calibrating, "read_processor", lambda: SMALL)
     monkeypatch.setattr(calibrating, "NumpyBackend", lambda: NumpyBackend(QuietClock()))
     probe = elementwise("exp", 1, "fp32", 4_000).build(np, np.random.default_rng(0))
