@@ -28,6 +28,8 @@ SCHEMA = "perfmodel/calibration@1"
 #: seconds between two writes of the file from which an interrupted run goes on
 SAVE_EVERY = 5.0
 
+#: stands for the name of the raw samples' file until the output's is known
+_RAW = "@samples@"
 Bar = Callable[[str, float, float], AbstractContextManager[Callable[[float, float], None]]]
 
 
@@ -59,7 +61,7 @@ class Done:
 
     def write(self, output: Path) -> None:
         """Write the hardware file and the raw samples; drop the unfinished run's file."""
-        text = self.text.replace("RAW", self.raw_of(output).name, 1)
+        text = self.text.replace(_RAW, self.raw_of(output).name)
         write_text(self.raw_of(output), json.dumps(self.data, allow_nan=False) + "\n")
         write_text(output, text)
         self.partial.unlink(missing_ok=True)
@@ -147,7 +149,7 @@ def _text(
         name=name,
         title=f"{model}, {request.threads} of {processor.threads} CPUs, as measured",
         vendor=model.split()[0],
-        raw="RAW",
+        raw=_RAW,
         caches=caches,
         memory=memory_bytes(),
         engines={

@@ -78,6 +78,7 @@ def machine_yaml(
         "overhead": {"eager": None if overhead is None else _time(overhead), "graph": None},
         "tdp": None,
         "notes": _notes(library, scaling, quality),
+        "efficiency": _efficiency(engines["matrix"], levels[-1], library, raw),
         "library": library_data(library, [c.level for c in caches]),
         "sources": {
             _SOURCE: {
@@ -89,6 +90,21 @@ def machine_yaml(
     }
     body = yaml.safe_dump(data, sort_keys=False, width=100, allow_unicode=True)
     return _HEAD.format(raw=raw) + str(body)
+
+
+def _efficiency(
+    matrix: Mapping[str, Roof], last: Mapping[str, Roof], library: Library, source: str
+) -> dict[str, Any]:
+    """Return the shares of the peaks that medians reach: the rules' are of datasheets."""
+    found: dict[str, Any] = {}
+    for name, roof in (("compute_share", matrix.get("fp32")), ("memory_share", best_of(last))):
+        if roof is not None:
+            found[name] = {
+                "value": float(f"{roof.typical / roof.best:.4g}"), "method": "measured",
+                "n": roof.n, "residual": float(f"{roof.residual:.4g}"), "date": library.date,
+                "source": source,
+            }  # fmt: skip
+    return found
 
 
 def _compute(

@@ -19,6 +19,7 @@ RARE = ("log1p", "exp2", "floor", "sign", "expm1", "cos", "isnan", "copysign", "
 #: how elementwise functions come with a second operand: see `by_rows`
 SECOND = ("row", "column", "sliced", "scalar")
 REDUCTIONS = ("sum", "max", "min", "argmax")
+_ARITHMETIC = ("add", "subtract", "multiply", "maximum", "minimum")
 _SPECIAL = ("exp", "tanh", "sqrt", "log", "divide", "power", "sin")
 
 Making = Callable[[Any, Any], Call]
@@ -38,7 +39,9 @@ def elementwise(name: str, inputs: int, dtype: str, elements: int) -> CallTask:
         return lambda: function(*xs, out=out)
 
     size = elements * (inputs * _itemsize(dtype) + _itemsize(made))
-    roof = f"special.{dtype}.{name}" if name in _SPECIAL else f"vector.{dtype}"
+    roof = f"special.{dtype}.{name}" if name in _SPECIAL else None
+    if name in _ARITHMETIC:
+        roof = f"vector.{dtype}"
     return CallTask(f"{name} {dtype} elements={elements}", probe_of(size), build, roof)
 
 
