@@ -46,6 +46,7 @@ def validate_kernels(
     """
     library = checked_library(machine)
     tasks = [kernel_task(shape) for shape in shapes]
+    ideal = {s.label: evaluate(_graph(s), machine, "eager", warm=True)[0] for s in shapes}
     session = Session(Plan(budget, 3, seed, most_rounds=rounds), {})
     total = float(rounds * len(tasks))
     with backend.threads(library.threads):
@@ -61,7 +62,8 @@ def validate_kernels(
     timed = {t.task.name: t for t in timed_tasks(tasks, session.visits, drift, by_cpu)}
     floor = noise_floor(session.visits, by_cpu)
     rows = [
-        _row(shape, machine, library, _measured(session.visits, shape.label, by_cpu), t.seconds)
+        _row(shape, library, _measured(session.visits, shape.label, by_cpu), t.seconds)
+        | {"ideal_s": float(ideal[shape.label].time), "roofline_s": float(ideal[shape.label].ideal)}
         for shape in shapes
         if (t := timed.get(shape.label))
     ]
@@ -103,14 +105,12 @@ def _measured(visits: Sequence[Visit], name: str, by_cpu: bool) -> tuple[float, 
 
 def _row(
     shape: Shape,
-    machine: Machine,
     library: Library,
     measured: tuple[float, int, float],
     steady: float,
 ) -> dict[str, Any]:
     predicted, low, high = kernel_seconds(shape.passes, library, shape.python, shape.category)
     shares = parts(shape.passes, library, shape.python)
-    cost = evaluate(_graph(shape), machine, "eager", warm=True)[0]
     heaviest = max(shares["by_family"].items(), key=lambda item: item[1])[0]
     return {
         "op": shape.name,
@@ -126,8 +126,6 @@ def _row(
         "steady_s": steady,
         "ratio": predicted / measured[0],
         "samples": measured[1],
-        "ideal_s": float(cost.time),
-        "roofline_s": float(cost.ideal),
         "bound": shares["bound"],
         "limiter": heaviest,
     }

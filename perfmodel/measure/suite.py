@@ -27,7 +27,7 @@ _RANGES: Mapping[str, tuple[float, float]] = {
     "q_len": (1, 512), "kv_len": (16, 1024), "head_dim": (16, 128), "sequence": (1, 1024),
     "heads": (1, 16), "lookups": (1, 8192), "bags": (1, 512), "width": (8, 1024),
     "rank": (4, 256), "experts": (2, 8), "top_k": (1, 2), "channels": (1, 512),
-    "query_dim": (16, 512), "tokens": (1, 256), "intermediate": (32, 1024),
+    "query_dim": (16, 512), "pad": (1, 3), "tokens": (1, 256), "intermediate": (32, 1024),
     "boxes": (8, 512), "length": (1, 4096), "samples": (1e3, 1e5), "n_fft": (64, 1024),
 }  # fmt: skip
 _OF: Mapping[str, Mapping[str, tuple[float, float]]] = {
@@ -127,7 +127,7 @@ def _drawn(name: str, dtype: str, rng: np.random.Generator, share: float) -> Sha
         sizes["s"] = sizes["r"]
         if "t" in sizes:
             sizes["t"] = sizes["r"]
-    if "pad" in operator.sizes:
+    if operator.sizes.get("pad") == 0:
         sizes["pad"] = (sizes.get("r", sizes.get("s", 1)) - 1) // 2
     ways = list(kernels()[name].values())
     if name in _MULTIPLES:
