@@ -73,6 +73,7 @@ class Recorder:
             Pass(
                 kind, name_of(dtype), elements, sizes, written,
                 tuple(max(r, least) for r in reuse), max(again, least) if outs else 0.0,
+                sum(p[3] for p in outs if p in places),
                 fresh, **extra,
             )
         )  # fmt: skip

@@ -82,6 +82,16 @@ def test_elementwise_passes_read_and_write_what_they_touch() -> None:
     assert kernel_for("add").passes({"elements": 1000}, "fp64")[0].bytes == 24000
 
 
+def test_results_are_fresh_in_place_or_neither() -> None:
+    xp = DryNamespace()
+    a, b = xp.empty((10,), "float32"), xp.empty((10,), "float32")
+    xp.add(a, b)
+    xp.add(a, b, out=a)
+    xp.add(a, a, out=b)
+    stated = [(p.fresh, p.in_place, len(p.reads)) for p in xp.recorder.passes]
+    assert stated == [(True, 0, 2), (False, 40, 2), (False, 0, 1)]
+
+
 def test_a_chain_in_blocks_stays_in_cache() -> None:
     passes = kernel_for("gelu_tanh").passes({"elements": 1 << 22})
     total = 4 * (1 << 22)
