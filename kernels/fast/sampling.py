@@ -6,9 +6,12 @@ from typing import Any
 
 from perfmodel.core import per_axis
 from perfmodel.kernels.arrays import values_of
+from perfmodel.kernels.fast._blocks import ranges
 from perfmodel.kernels.fast.embedding import take
 from perfmodel.kernels.registry import kernel
 
+#: bytes of samples that wait in cache to be averaged
+SAMPLES_BYTES = 1 << 20
 #: Keys' parameter, as PyTorch has it
 SHARPNESS = -0.75
 
@@ -111,7 +114,7 @@ def grid_sample(xp: Any, op: Any, ws: Any, a: Any) -> Any:
 
 @kernel("roi_align")
 def roi_align(xp: Any, op: Any, ws: Any, a: Any) -> Any:
-    """The four corners of every sample of a box gathered, weighed, and averaged by bin."""
+    """The four corners of every sample gathered, weighed, and averaged by bin; boxes in blocks."""
     x, boxes, images = a.inputs
     out, k = ws.output(a), op.samples
     (P, Q), (N, C, H, W) = per_axis(op.bins, 2), x.shape
@@ -120,21 +123,23 @@ def roi_align(xp: Any, op: Any, ws: Any, a: Any) -> Any:
     channels = ws.buffer("channels first", (C, N, H * W), x.dtype)
     xp.copyto(channels, xp.swapaxes(x.reshape(N, C, H * W), 0, 1))
     flat = channels.reshape(C, N * H * W)
-    offsets = xp.multiply(images.astype(x.dtype), float(H * W))
-    y = ws.buffer("samples", (C, P * k * Q * k), x.dtype)
-    for number in range(boxes.shape[0]):
+    first_rows = xp.multiply(images.astype(x.dtype), float(H)).reshape(-1, 1, 1)
+    samples = P * k * Q * k
+    for block in ranges(xp, boxes.shape[0], C * samples * x.itemsize, SAMPLES_BYTES):
+        wide = block.stop - block.start
         axes = []
         for low, high, count, extent in ((1, 3, P * k, H), (0, 2, Q * k, W)):
-            first = edges[number, low : low + 1]
-            step = xp.multiply(xp.subtract(edges[number, high : high + 1], first), 1.0 / count)
+            first = edges[block, low : low + 1]
+            step = xp.multiply(xp.subtract(edges[block, high : high + 1], first), 1.0 / count)
             grid = ws.once(("half", count), lambda count=count: _halves(xp, count, x.dtype))
             axes.append(_beside(xp, xp.add(xp.multiply(grid, step), first), extent))
-        rows = [v.reshape(-1, 1) for v in axes[0]]
-        rows[:2] = [xp.add(v, xp.multiply(offsets[number : number + 1], 1.0 / W)) for v in rows[:2]]
-        columns = [v.reshape(1, -1) for v in axes[1]]
+        rows = [v.reshape(wide, -1, 1) for v in axes[0]]
+        rows[:2] = [xp.add(v, first_rows[block]) for v in rows[:2]]
+        columns = [v.reshape(wide, 1, -1) for v in axes[1]]
+        y = ws.buffer("samples", (C, wide * samples), x.dtype)
         _bilinear(xp, ws, flat, rows, columns, W, y)
-        to = out[number]
-        xp.sum(y.reshape(C, P, k, Q, k), axis=(2, 4), out=to)
+        to = out[block]
+        xp.sum(y.reshape(C, wide, P, k, Q, k), axis=(3, 5), out=xp.swapaxes(to, 0, 1))
         xp.multiply(to, 1.0 / k**2, out=to)
     return out
 
@@ -180,25 +185,26 @@ def nms(xp: Any, op: Any, ws: Any, a: Any) -> Any:
             xp.take(edge, order, axis=0) for edge in (boxes[n, :, i] for i in range(4))
         )
         area = xp.multiply(xp.subtract(right, left), xp.subtract(bottom, top))
-        alive = ws.buffer("alive", (M,), "bool")
+        alive, hit = (ws.buffer(name, (M,), "bool") for name in ("alive", "hit"))
+        over = ws.buffer("over", (M, M), "bool")
+        for rows in ranges(xp, M, M * area.itemsize):
+            shape = (rows.stop - rows.start, M)
+            width, height, t = (ws.buffer(v, shape, area.dtype) for v in ("width", "height", "t"))
+            for size, low, high in ((width, left, right), (height, top, bottom)):
+                xp.minimum(high[rows, None], high, out=size)
+                xp.maximum(low[rows, None], low, out=t)
+                xp.subtract(size, t, out=size)
+                xp.maximum(size, 0.0, out=size)
+            shared = xp.multiply(width, height, out=width)
+            union = xp.add(area[rows, None], area, out=height)
+            xp.subtract(union, shared, out=union)
+            xp.greater(shared, xp.multiply(union, OVERLAP, out=union), out=over[rows])
         xp.copyto(alive, True)
         for i in range(M - 1):
-            rest = slice(i + 1, M)
-            one = slice(i, i + 1)
-            width = xp.subtract(
-                xp.minimum(right[rest], right[one]), xp.maximum(left[rest], left[one])
-            )
-            height = xp.subtract(
-                xp.minimum(bottom[rest], bottom[one]), xp.maximum(top[rest], top[one])
-            )
-            xp.maximum(width, 0.0, out=width)
-            xp.maximum(height, 0.0, out=height)
-            shared = xp.multiply(width, height, out=width)
-            union = xp.subtract(xp.add(area[rest], area[one], out=height), shared, out=height)
-            over = xp.greater(shared, xp.multiply(union, OVERLAP, out=union))
-            xp.logical_and(over, alive[one], out=over)
+            rest, seen = alive[i + 1 :], hit[i + 1 :]
+            xp.logical_and(over[i, i + 1 :], alive[i : i + 1], out=seen)
             # greater of truths: alive and not suppressed.
-            xp.greater(alive[rest], over, out=alive[rest])
+            xp.greater(rest, seen, out=rest)
         gone = xp.logical_not(alive)
         kept = xp.argsort(gone, axis=0, kind="stable")[: op.keep]
         found = ws.buffer("found", (op.keep,), "int64")

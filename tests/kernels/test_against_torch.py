@@ -28,7 +28,7 @@ SIZES: dict[str, list[str]] = {
         "n=2,c=12,h=20,w=20,k=8,r=1,s=1,bias=true",
         "n=1,c=8,h=25,w=26,k=4,r=5,s=3,pad=2,dilation=2,groups=2",
         "n=1,c=3,h=64,w=64,k=16,r=7,s=7,pad=3,stride=2",
-        "n=1,c=300,h=56,w=56,k=8,r=3,s=3,pad=1",
+        "n=1,c=300,h=28,w=40,k=8,r=3,s=3,pad=1",
     ],
     "conv3d": ["n=1,c=4,d=6,h=9,w=8,k=5,t=3,r=3,s=3,pad=1,bias=true",
                "n=2,c=2,d=8,h=8,w=8,k=3,t=2,r=2,s=2,stride=2",

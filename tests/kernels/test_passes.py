@@ -68,7 +68,7 @@ def test_winograd_spends_sixteen_and_thirty_six_products_a_tile() -> None:
 
 
 def test_a_causal_flash_skips_hidden_blocks() -> None:
-    sizes = {"batch": 1, "q_heads": 1, "q_len": 4096, "head_dim": 8}
+    sizes = {"batch": 1, "q_heads": 1, "q_len": 4096, "head_dim": 2}
     kernel = kernels_of("attention")["flash"]
     whole = products(kernel.passes(sizes))
     assert 0.5 < products(kernel.passes({**sizes, "causal": True})) / whole < 0.6
@@ -80,6 +80,16 @@ def test_elementwise_passes_read_and_write_what_they_touch() -> None:
     assert (only.reads, only.writes, only.inner) == ((4000, 4000), 4000, 1000)
     assert only.reuse == (12000, 12000)
     assert kernel_for("add").passes({"elements": 1000}, "fp64")[0].bytes == 24000
+
+
+def test_results_are_fresh_in_place_or_neither() -> None:
+    xp = DryNamespace()
+    a, b = xp.empty((10,), "float32"), xp.empty((10,), "float32")
+    xp.add(a, b)
+    xp.add(a, b, out=a)
+    xp.add(a, a, out=b)
+    stated = [(p.fresh, p.in_place, len(p.reads)) for p in xp.recorder.passes]
+    assert stated == [(True, 0, 2), (False, 40, 2), (False, 0, 1)]
 
 
 def test_a_chain_in_blocks_stays_in_cache() -> None:
@@ -181,8 +191,12 @@ def test_every_kernel_states_passes_of_finite_positive_size() -> None:
                 assert p.kind not in PRODUCTS or p.m * p.n * p.k * p.batch > 0
 
 
+#: an operator that stands for one that is not known
+WITHOUT_KERNEL = {"opaque"}
+
+
 def test_every_operator_has_a_kernel_but_the_unknown_one() -> None:
-    assert set(registry()) - set(kernels()) == {"opaque"}
+    assert set(registry()) - set(kernels()) == WITHOUT_KERNEL
 
 
 def test_the_interpreters_own_steps_are_stated_where_asked_for() -> None:
