@@ -67,7 +67,7 @@ def arrays(op: Operator, t: Bound, rng: Any, xp: Any, given: Sequence[Any | None
     def made(tensor: Tensor, place: int | str) -> Any:
         if isinstance(place, int) and place < len(given) and given[place] is not None:
             return given[place]
-        shape, dtype = shape_of(tensor), formats.NUMPY[tensor.dtype]
+        shape, dtype = shape_of(tensor), formats.HELD[tensor.dtype]
         if rng is None:
             return xp.empty(shape, dtype=dtype)
         return xp.asarray(_values(op, t, tensor, place, shape, rng).astype(dtype))

@@ -19,6 +19,9 @@ from perfmodel.kernels.formats import name_of
 from perfmodel.kernels.passes import Pass, merged
 from perfmodel.kernels.reuse import Reuse
 
+#: as_strided is written in Python
+AS_STRIDED_STEPS = 10
+
 
 class DryError(TypeError):
     """A kernel calls what cannot be stated."""
@@ -27,15 +30,22 @@ class DryError(TypeError):
 class Recorder:
     """What a kernel called, and where its memory lies."""
 
-    def __init__(self) -> None:
+    def __init__(self, backend: str = "numpy") -> None:
+        self.backend = backend
+        #: views, buffers looked up, and the like: what the interpreter does besides calls
+        self.steps = 0
         self.passes: list[Pass] = []
         self.reuse = Reuse()
         self.free: dict[int, list[int]] = {}
         self.buffers = 0
+        #: where the next scattered places of a table begin
+        self.taken: dict[int, int] = {}
 
     def forget(self) -> None:
-        """Drop the calls so far; what they touched stays known."""
+        """Drop the calls so far, as a new run begins; what they touched stays known."""
         self.passes.clear()
+        self.taken.clear()
+        self.steps = 0
 
     def record(
         self,
@@ -109,6 +119,7 @@ class DryArray(np.ndarray):
     def __getitem__(self, at: Any) -> Any:
         if _is_fancy(at):
             raise DryError("kernels read scattered places by xp.take only")
+        self.buffer.recorder.steps += 1
         found = super().__getitem__(at)
         if not isinstance(found, DryArray):
             raise DryError("kernels may not read a single value")
@@ -125,12 +136,10 @@ class DryArray(np.ndarray):
     def reshape(self, *shape: Any, order: Any = "C") -> Any:
         """Return a view; DryError where the library would copy."""
         sizes = shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape
-        try:
-            made = np.ndarray.reshape(self, sizes, copy=False)
-        except ValueError as error:
-            if "copy" not in str(error):
-                raise
-            raise DryError("reshape would copy: say so by xp.copyto into a buffer") from None
+        self.buffer.recorder.steps += 1
+        made = np.ndarray.reshape(self, sizes)
+        if made.__array_interface__["data"][0] != self.__array_interface__["data"][0]:
+            raise DryError("reshape would copy: say so by xp.copyto into a buffer")
         return made
 
     def astype(self, dtype: Any, copy: bool = True) -> Any:
@@ -196,7 +205,6 @@ def _extent(shape: tuple[int, ...], strides: tuple[int, ...], item: int) -> tupl
     return low, spread, float(min(values, spread))
 
 
-@lru_cache(maxsize=65536)
 def innermost(
     shape: tuple[int, ...], strides: tuple[tuple[int, ...], ...], items: tuple[int, ...]
 ) -> tuple[float, bool]:
@@ -224,18 +232,25 @@ def innermost(
 class DryNamespace:
     """Stands in for NumPy; see the module's first lines."""
 
-    __name__ = "dry"
     ndarray = DryArray
 
-    def __init__(self) -> None:
-        self.recorder = Recorder()
+    def __init__(self, backend: str = "numpy") -> None:
+        #: whose calls are recorded: kernels take another way for 'cupy'
+        self.__name__ = backend
+        self.recorder = Recorder(backend)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(np, name)
 
-    def passes(self) -> tuple[Pass, ...]:
-        """Return the calls so far, equal ones together."""
-        return merged(self.recorder.passes)
+    def passes(self, python: bool = False) -> tuple[Pass, ...]:
+        """Return the calls so far, equal ones together.
+
+        With ``python`` a last pass of that kind counts the interpreter's own steps.
+        """
+        stated = merged(self.recorder.passes)
+        if not python:
+            return stated
+        return (*stated, Pass("python", "none", 0.0, calls=1.0 + self.recorder.steps))
 
     def empty(self, shape: Any, dtype: Any = "float64") -> DryArray:
         """Return an array without values."""
@@ -285,7 +300,8 @@ class DryNamespace:
 
             @staticmethod
             def as_strided(x: Any, shape: Any, strides: Any) -> Any:
-                """Return a view of any shape and strides."""
+                """Return a view of any shape and strides; as slow as some views."""
+                x.buffer.recorder.steps += AS_STRIDED_STEPS
                 return np.lib.stride_tricks.as_strided(x, shape, strides, subok=True)
 
 

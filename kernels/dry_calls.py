@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {}
 Function = Callable[..., Any]
 _REDUCES = {"add": "sum", "maximum": "max", "minimum": "min", "multiply": "prod",
             "logical_or": "any", "logical_and": "all"}  # fmt: skip
-_PRODUCTS = (np.matmul, np.vecdot)
+_PRODUCTS = ("matmul", "vecdot", "matvec", "vecmat")
 _BLAS = ("float32", "float64", "complex64", "complex128")
 
 
@@ -38,7 +39,7 @@ def ufunc_call(ufunc: Any, method: str, inputs: Any, options: dict[str, Any]) ->
     out = outs[0] if outs else None
     if ufunc is np.matmul and method == "__call__":
         return _product(*inputs, out)
-    if method == "__call__" and ufunc not in _PRODUCTS:
+    if method == "__call__" and ufunc.__name__ not in _PRODUCTS:
         return _elementwise(ufunc, inputs, out, options)
     if method == "reduce" and ufunc.__name__ in _REDUCES:
         return _reduce(_REDUCES[ufunc.__name__], *inputs, out=out, **options)
@@ -54,11 +55,27 @@ def ufunc_call(ufunc: Any, method: str, inputs: Any, options: dict[str, Any]) ->
     raise DryError(f"kernels may not call {ufunc.__name__}.{method}")
 
 
-def loop(shape: Any, *arrays: Any) -> dict[str, Any]:
+def loop(shape: tuple[int, ...], *arrays: Any) -> dict[str, Any]:
     """Return the innermost loop over arrays broadcast to ``shape``, as fields of a Pass."""
-    views = [np.broadcast_to(a, shape, subok=True) for a in arrays]
-    found = innermost(shape, tuple(v.strides for v in views), tuple(v.itemsize for v in views))
-    return {"inner": found[0], "unit": found[1]}
+    inner, unit = _loop(tuple(shape), tuple((a.shape, a.strides, a.itemsize) for a in arrays))
+    return {"inner": inner, "unit": unit}
+
+
+@lru_cache(maxsize=65536)
+def _loop(
+    shape: tuple[int, ...], arrays: tuple[tuple[tuple[int, ...], tuple[int, ...], int], ...]
+) -> tuple[float, bool]:
+    strides = tuple(_broadcast(shape, own, steps) for own, steps, _ in arrays)
+    return innermost(shape, strides, tuple(item for _, _, item in arrays))
+
+
+def _broadcast(
+    shape: tuple[int, ...], own: tuple[int, ...], steps: tuple[int, ...]
+) -> tuple[int, ...]:
+    """Return strides over ``shape`` of an array with fewer or shorter axes."""
+    new = len(shape) - len(own)
+    moved = (s if n == m else 0 for s, n, m in zip(steps, own, shape[new:], strict=True))
+    return (*(0,) * new, *moved)
 
 
 def fits(out: Any, shape: tuple[int, ...], what: str) -> None:
@@ -203,7 +220,9 @@ def _product(a: Any, b: Any, out: Any) -> Any:
     fits(out, shape, "matmul")
     fresh, made = out is None, out if out is not None else empty(recorder_of(a), shape, a.dtype)
     kind = "gemm"
-    if str(a.dtype) not in _BLAS or (k == 1 and not m == n == 1):
+    if recorder_of(a, b).backend == "cupy" and a.dtype.kind != "i":
+        kind = "gemm"  # cuBLAS takes fp16 too, and any shape
+    elif str(a.dtype) not in _BLAS or (k == 1 and not m == n == 1):
         kind = "gemm_loop"
     elif not all(_blas_takes(x) for x in (a, b, made)):
         raise DryError(

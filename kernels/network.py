@@ -79,17 +79,20 @@ class Network:
 
 
 def passes_of(
-    nodes: Iterable[Any], choose: Choice = lambda node: None
+    nodes: Iterable[Any],
+    choose: Choice = lambda node: None,
+    backend: str = "numpy",
+    python: bool = False,
 ) -> Mapping[str, tuple[Pass, ...]]:
     """Return the passes of each node, by its name, as they run one after the other.
 
     What a node finds in cache is what the nodes before it left, not its own last run.
     """
-    xp = DryNamespace()
+    xp = DryNamespace(backend)
     network = Network(nodes, xp, choose=choose)
     made = {}
     for step in network.steps:
         xp.recorder.forget()
         step.run()
-        made[step.node.name] = xp.passes()
+        made[step.node.name] = xp.passes(python)
     return made

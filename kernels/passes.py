@@ -22,7 +22,10 @@ Kinds
 ``cumsum`` : running sums. ``sort``, ``argsort``, ``argpartition``: rows of ``inner`` elements.
 ``fft``, ``ifft``, ``rfft``, ``irfft`` : one-dimensional transforms of ``inner`` points,
     ``elements`` points in all.
-``random`` : elements drawn.
+``fused`` : a chain compiled as one kernel (CuPy only); ``fused_rows``: one with sums along
+    rows of ``inner`` elements.
+``python`` : what the interpreter does between the calls, ``calls`` steps: views taken,
+    buffers looked up, and one for the run itself. Only where it is asked for.
 any other : an elementwise function of that name (NumPy's): ``add``, ``multiply``,
     ``divide``, ``maximum``, ``greater``, ``exp``, ``tanh``, ``sqrt``, ``clip``, ...
     ``where`` chooses by a mask, the first of ``reads``, also where it is a masked copy.

@@ -25,7 +25,7 @@ from typing import Any
 
 from perfmodel.core import REQUIRED, Bound, Operator, parse_precision
 from perfmodel.errors import InputError, did_you_mean
-from perfmodel.kernels import converting, formats
+from perfmodel.kernels import converting, cuda, formats
 from perfmodel.kernels.arrays import Arrays, arrays
 from perfmodel.kernels.dry import DryNamespace
 from perfmodel.kernels.passes import Pass
@@ -67,12 +67,17 @@ def case(name: str, sizes: Mapping[str, Any], dtype: str = "fp32") -> Case:
 
 @dataclass(frozen=True, eq=False)
 class Built:
-    """A kernel ready to run: its arrays, and what it keeps between runs."""
+    """A kernel ready to run: its arrays, and what it keeps between runs.
+
+    ``wider`` names the format that each format is computed in, where another one; found
+    at each run where it is not given.
+    """
 
     op: Operator
     arrays: Arrays
     workspace: Workspace
     xp: Any
+    wider: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -94,7 +99,7 @@ class Kernel:
         found = self._case(what, dtype)
         op, t = found.op, found.tensors
         for tensor in (*t.inputs, *t.weights, *t.caches, *t.outputs):
-            if tensor.dtype not in formats.NUMPY:
+            if tensor.dtype not in formats.HELD:
                 return f"no array library holds {tensor.dtype}"
         return self.refuses(op, t) if self.refuses else None
 
@@ -116,29 +121,42 @@ class Kernel:
 
         xp = np if xp is None else xp
         found = self._accepted(what, dtype)
-        rng = None if xp.__name__ == "dry" else np.random.default_rng(seed)
+        rng = None if cuda.is_dry(xp) else np.random.default_rng(seed)
         made = arrays(found.op, found.tensors, rng, xp, given)
-        built = Built(found.op, made, Workspace(xp), xp)
+        built = Built(found.op, made, Workspace(xp), xp, self._wider(xp, made))
         self.run(built)
         return built
 
     def run(self, built: Built) -> tuple[Any, ...]:
         """Return the outputs. They lie in the kernel's buffers: the next run overwrites them."""
-        made = self._call(built.xp, built.op, built.workspace, built.arrays)
+        xp, op, ws, a = built.xp, built.op, built.workspace, built.arrays
+        wider = self._wider(xp, a) if built.wider is None else built.wider
+        if wider:
+            return converting.run(self.function, wider, xp, op, ws, a)
+        made = self.function(xp, op, ws, a)
         return made if isinstance(made, tuple) else (made,)
 
-    def passes(self, what: Any, dtype: str = "fp32") -> tuple[Pass, ...]:
-        """Return the library calls of one run, warm caches assumed; equal ones together."""
-        xp = DryNamespace()
+    def passes(
+        self, what: Any, dtype: str = "fp32", backend: str = "numpy", python: bool = False
+    ) -> tuple[Pass, ...]:
+        """Return the library calls of one run, warm caches assumed; equal ones together.
+
+        With ``python`` a last pass counts the interpreter's own steps.
+        """
+        xp = DryNamespace(backend)
         built = self.build(what, dtype, xp)  # the next run knows what this one left in cache
         xp.recorder.forget()
         self.run(built)
-        return xp.passes()
+        return xp.passes(python)
 
     def dry_shapes(self, what: Any, dtype: str = "fp32") -> tuple[tuple[int, ...], ...]:
         """Return the shapes of the outputs that a run without data makes."""
         built = self.build(what, dtype, DryNamespace())
         return tuple(y.shape for y in self.run(built))
+
+    def _wider(self, xp: Any, a: Arrays) -> Mapping[str, str]:
+        native = (*self.native, "fp16") if cuda.on_gpu(xp) else self.native
+        return converting.needed(a.tensors, native)
 
     def _case(self, what: Any, dtype: str) -> Any:
         return case(self.operator, what, dtype) if isinstance(what, Mapping) else what
@@ -148,11 +166,6 @@ class Kernel:
         if why := self.refusal(found):
             raise InputError(f"{self.operator} by {self.algorithm}: {why}")
         return found
-
-    def _call(self, xp: Any, op: Operator, ws: Workspace, a: Arrays) -> Any:
-        if wider := converting.needed(a.tensors, self.native):
-            return converting.run(self.function, wider, xp, op, ws, a)
-        return self.function(xp, op, ws, a)
 
 
 _found: dict[str, dict[str, Kernel]] = {}

@@ -85,6 +85,14 @@ class Reuse:
         if high <= low:
             return
         s = self._buffers.setdefault(buffer, _Segments())
+        at = bisect_left(s.low, low)
+        if at < len(s.low) and s.low[at] == low and s.high[at] == high:
+            # The usual case: the same stretch as last time.
+            if s.call[at] != self.now:
+                self._sums.add(s.call[at], -s.bytes[at])
+                self._sums.add(self.now, size)
+                s.bytes[at], s.call[at] = size, self.now
+            return
         first, last = bisect_right(s.high, low), bisect_left(s.low, high)
         kept: list[tuple[int, int, float, int]] = []
         for i in range(first, last):

@@ -14,18 +14,20 @@ class Workspace:
 
     def __init__(self, xp: Any) -> None:
         self.xp = xp
-        self._kept: dict[Any, Any] = {}
-        self._names: dict[Any, str] = {}
+        self._buffers: dict[Any, Any] = {}
+        self._made: dict[Any, Any] = {}
+        #: counts look-ups where a statement is made
+        self._recorder = getattr(xp, "recorder", None)
 
-    def buffer(self, name: Any, shape: Any, dtype: Any) -> Any:
+    def buffer(self, name: Any, shape: tuple[int, ...], dtype: Any) -> Any:
         """Return an array to write to; the same memory whenever asked for again."""
-        text = self._names.get(dtype)  # NumPy takes microseconds to write a format's name
-        if text is None:
-            text = self._names[dtype] = str(dtype)
-        key = (name, tuple(shape), text)
-        if key not in self._kept:
-            self._kept[key] = self.xp.empty(tuple(shape), dtype=dtype)
-        return self._kept[key]
+        if self._recorder is not None:
+            self._recorder.steps += 1
+        key = (name, shape, dtype)
+        found = self._buffers.get(key)
+        if found is None:
+            found = self._buffers[key] = self.xp.empty(shape, dtype=dtype)
+        return found
 
     def like(self, name: Any, array: Any) -> Any:
         """Return a buffer of the shape and format of ``array``."""
@@ -33,11 +35,18 @@ class Workspace:
 
     def output(self, a: Arrays, number: int = 0) -> Any:
         """Return the buffer of an output of the operator."""
-        tensor = a.tensors.outputs[number]
-        return self.buffer(("output", number), shape_of(tensor), formats.NUMPY[tensor.dtype])
+        found = self._made.get(number)
+        if found is None:
+            tensor = a.tensors.outputs[number]
+            dtype = formats.NUMPY[tensor.dtype]
+            found = self._made[number] = self.xp.empty(shape_of(tensor), dtype=dtype)
+        return found
 
     def once(self, name: Any, make: Callable[[], Any]) -> Any:
         """Return what ``make`` made the first time: transformed weights, tables, borders."""
-        if ("once", name) not in self._kept:
-            self._kept["once", name] = make()
-        return self._kept["once", name]
+        if self._recorder is not None:
+            self._recorder.steps += 1
+        key = ("once", name)
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]

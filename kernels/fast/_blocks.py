@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from perfmodel.kernels.cuda import on_gpu
 from perfmodel.kernels.workspace import Workspace
 
 #: bytes of one operand of a block: a few of them fit into a second-level cache
-BLOCK_BYTES = 1 << 16
+BLOCK_BYTES = 1 << 17
 
 
-def ranges(count: int, item_bytes: float, target: float = BLOCK_BYTES) -> Iterator[slice]:
-    """Yield slices of ``count`` things of so many bytes, about ``target`` bytes each."""
-    step = max(1, int(target // max(item_bytes, 1)))
+def ranges(xp: Any, count: int, item_bytes: float, target: float = BLOCK_BYTES) -> Iterator[slice]:
+    """Yield slices of ``count`` things of so many bytes, about ``target`` bytes each.
+
+    On a GPU one slice: there a launch costs more than a block could save.
+    """
+    step = max(1, count if on_gpu(xp) else int(target // max(item_bytes, 1)))
     for start in range(0, count, step):
         yield slice(start, min(start + step, count))
 
@@ -37,19 +40,17 @@ def each(
     Arrays of fp16 are widened block by block, while in cache. ``out`` may be one of
     the inputs. Returns ``out``.
     """
+    half = str(out.dtype) == "float16" and not on_gpu(xp)
+    if not half and not scratch and getattr(body, "one_call", False):
+        body(xp, *inputs, out)
+        return out
     flat = [x.reshape(-1) for x in inputs]
     result = out.reshape(-1)
-    half = str(out.dtype) == "float16"
     dtype = "float32" if half else out.dtype
     item = 4 if half else out.itemsize
     temporary = scratch + (len(flat) + 1) * half
-    if xp.__name__ == "cupy" or not (temporary or _calls_more_than_one(body)):
-        blocks: Any = [slice(0, result.shape[0])]
-    else:
-        blocks = ranges(result.shape[0], item)
-    size = min(result.shape[0], BLOCK_BYTES // item)
-    if xp.__name__ == "cupy":
-        size = result.shape[0]
+    blocks = list(ranges(xp, result.shape[0], item))
+    size = blocks[0].stop if blocks else 0
     buffers = [ws.buffer(("scratch", i), (size,), dtype) for i in range(temporary)]
     for block in blocks:
         n = block.stop - block.start
@@ -66,16 +67,7 @@ def each(
     return out
 
 
-def _calls_more_than_one(body: Callable[..., Any]) -> bool:
-    return not getattr(body, "one_call", False)
-
-
 def one_call(body: Callable[..., Any]) -> Callable[..., Any]:
     """Mark a body of a single library call: nothing to keep in cache between calls."""
     body.one_call = True  # type: ignore[attr-defined]
     return body
-
-
-def size_of(shape: Sequence[int]) -> int:
-    """Return the number of elements."""
-    return math.prod(shape)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -53,18 +52,20 @@ class Slide:
         """Whether every window is one place, each place in turn."""
         return self.taps == 1 and self.padded == self.image == self.outputs
 
-    def at_taps(self) -> Iterator[tuple[tuple[int, ...], tuple[slice, ...]]]:
-        """Yield each tap and where its values lie in a padded image, a value a window."""
-        for tap in product(*map(range, self.kernel)):
-            yield (
+    @cached_property
+    def at_taps(self) -> tuple[tuple[tuple[int, ...], tuple[slice, ...]], ...]:
+        """Each tap, and where its values lie in a padded image, a value a window."""
+        sizes = (self.dilation, self.outputs, self.stride)
+        return tuple(
+            (
                 tap,
                 tuple(
                     slice(t * d, t * d + (p - 1) * u + 1, u)
-                    for t, d, p, u in zip(
-                        tap, self.dilation, self.outputs, self.stride, strict=True
-                    )
+                    for t, d, p, u in zip(tap, *sizes, strict=True)
                 ),
             )
+            for tap in product(*map(range, self.kernel))
+        )
 
 
 def slide_of(op: Any, t: Any) -> Slide:
@@ -83,6 +84,12 @@ def slide_of(op: Any, t: Any) -> Slide:
         batch, channels, tuple(image), tuple(kernel), tuple(stride), tuple(dilation),
         tuple(before), tuple(outputs), op.layout,
     )  # fmt: skip
+
+
+def slid(op: Any, ws: Any, a: Any) -> Slide:
+    """Return the window of a convolution or pooling, found once."""
+    found: Slide = ws.once("slide", lambda: slide_of(op, a.tensors))
+    return found
 
 
 class Images:

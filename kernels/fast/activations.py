@@ -26,8 +26,9 @@ def activation(name: str, scratch: int, expression: str) -> Callable[..., Any]:
     def register(body: Callable[..., Any]) -> Callable[..., Any]:
         def run(xp: Any, op: Any, ws: Any, a: Any) -> Any:
             out = ws.output(a)
-            if xp.__name__ == "cupy":
-                return cuda.elementwise(1, expression)(a.x, out)
+            if cuda.on_gpu(xp):
+                cuda.elementwise(xp, expression, a.x, out)
+                return out
             return each(xp, ws, body, (a.x,), out, scratch)
 
         kernel(name, native=FORMATS)(run)
@@ -36,25 +37,25 @@ def activation(name: str, scratch: int, expression: str) -> Callable[..., Any]:
     return register
 
 
-@activation("relu", 0, "y = max(a, T(0))")
+@activation("relu", 0, "max(a, C(0))")
 @one_call
 def relu(xp: Any, x: Any, y: Any) -> None:
     xp.maximum(x, 0.0, out=y)
 
 
-@activation("relu6", 0, "y = min(max(a, T(0)), T(6))")
+@activation("relu6", 0, "min(max(a, C(0)), C(6))")
 @one_call
 def relu6(xp: Any, x: Any, y: Any) -> None:
     xp.clip(x, 0.0, 6.0, out=y)
 
 
-@activation("leaky_relu", 0, "y = max(a, T(0.01) * a)")
+@activation("leaky_relu", 0, "max(a, C(0.01) * a)")
 def leaky_relu(xp: Any, x: Any, y: Any) -> None:
     xp.multiply(x, 0.01, out=y)
     xp.maximum(x, y, out=y)
 
 
-@activation("elu", 1, "y = a > T(0) ? a : T(expm1(a))")
+@activation("elu", 1, "a > C(0) ? a : C(expm1(a))")
 def elu(xp: Any, x: Any, y: Any, t: Any) -> None:
     xp.minimum(x, 0.0, out=t)
     xp.exp(t, out=t)
@@ -63,9 +64,7 @@ def elu(xp: Any, x: Any, y: Any, t: Any) -> None:
     xp.add(y, t, out=y)
 
 
-@activation(
-    "selu", 1, "y = T(1.0507009873554805) * (a > T(0) ? a : T(1.6732632423543772 * expm1(a)))"
-)
+@activation("selu", 1, "C(1.0507009873554805) * (a > C(0) ? a : C(1.6732632423543772 * expm1(a)))")
 def selu(xp: Any, x: Any, y: Any, t: Any) -> None:
     xp.minimum(x, 0.0, out=t)
     xp.exp(t, out=t)
@@ -76,7 +75,7 @@ def selu(xp: Any, x: Any, y: Any, t: Any) -> None:
     xp.add(y, t, out=y)
 
 
-@activation("sigmoid", 0, "y = T(1) / (T(1) + exp(-a))")
+@activation("sigmoid", 0, "C(1) / (C(1) + exp(-a))")
 def sigmoid(xp: Any, x: Any, y: Any) -> None:
     # By tanh: no exponential overflows, and tanh is as fast.
     xp.multiply(x, 0.5, out=y)
@@ -85,26 +84,26 @@ def sigmoid(xp: Any, x: Any, y: Any) -> None:
     xp.add(y, 0.5, out=y)
 
 
-@activation("silu", 1, "y = a / (T(1) + exp(-a))")
+@activation("silu", 1, "a / (C(1) + exp(-a))")
 def silu(xp: Any, x: Any, y: Any, t: Any) -> None:
     sigmoid(xp, x, t)
     xp.multiply(x, t, out=y)
 
 
-@activation("hard_sigmoid", 0, "y = min(max(a + T(3), T(0)), T(6)) / T(6)")
+@activation("hard_sigmoid", 0, "min(max(a + C(3), C(0)), C(6)) / C(6)")
 def hard_sigmoid(xp: Any, x: Any, y: Any) -> None:
     xp.add(x, 3.0, out=y)
     xp.clip(y, 0.0, 6.0, out=y)
     xp.multiply(y, 1.0 / 6.0, out=y)
 
 
-@activation("hard_swish", 1, "y = a * min(max(a + T(3), T(0)), T(6)) / T(6)")
+@activation("hard_swish", 1, "a * min(max(a + C(3), C(0)), C(6)) / C(6)")
 def hard_swish(xp: Any, x: Any, y: Any, t: Any) -> None:
     hard_sigmoid(xp, x, t)
     xp.multiply(x, t, out=y)
 
 
-@activation("tanh", 0, "y = tanh(a)")
+@activation("tanh", 0, "tanh(a)")
 @one_call
 def tanh(xp: Any, x: Any, y: Any) -> None:
     xp.tanh(x, out=y)
@@ -128,7 +127,7 @@ def erf(xp: Any, x: Any, y: Any, t: Any, p: Any) -> None:
     xp.copysign(y, x, out=y)
 
 
-@activation("gelu", 3, "y = a * normcdf(a)")
+@activation("gelu", 3, "a * normcdf(a)")
 def gelu(xp: Any, x: Any, y: Any, z: Any, t: Any, p: Any) -> None:
     xp.multiply(x, 1.0 / math.sqrt(2.0), out=z)
     erf(xp, z, y, t, p)
@@ -140,7 +139,7 @@ def gelu(xp: Any, x: Any, y: Any, z: Any, t: Any, p: Any) -> None:
 @activation(
     "gelu_tanh",
     0,
-    "y = T(0.5) * a * (T(1) + tanh(T(0.7978845608028654) * (a + T(0.044715) * a * a * a)))",
+    "C(0.5) * a * (C(1) + tanh(C(0.7978845608028654) * (a + C(0.044715) * a * a * a)))",
 )
 def gelu_tanh(xp: Any, x: Any, y: Any) -> None:
     xp.multiply(x, x, out=y)
@@ -154,7 +153,7 @@ def gelu_tanh(xp: Any, x: Any, y: Any) -> None:
     xp.multiply(y, 0.5, out=y)
 
 
-@activation("softplus", 1, "y = max(a, T(0)) + log1p(exp(-abs(a)))")
+@activation("softplus", 1, "max(a, C(0)) + log1p(exp(-abs(a)))")
 def softplus(xp: Any, x: Any, y: Any, t: Any) -> None:
     xp.absolute(x, out=t)
     xp.negative(t, out=t)
@@ -165,7 +164,7 @@ def softplus(xp: Any, x: Any, y: Any, t: Any) -> None:
     xp.add(y, t, out=y)
 
 
-@activation("mish", 1, "y = a * tanh(max(a, T(0)) + log1p(exp(-abs(a))))")
+@activation("mish", 1, "a * tanh(max(a, C(0)) + log1p(exp(-abs(a))))")
 def mish(xp: Any, x: Any, y: Any, t: Any) -> None:
     # tanh(log(1 + e)) = n / (n + 2) with n = e (e + 2); beyond 20 it is 1 in every format.
     xp.minimum(x, 20.0, out=y)
@@ -187,7 +186,7 @@ def prelu(xp: Any, op: Any, ws: Any, a: Any) -> Any:
     factors = slope.reshape(-1, 1)
     t = ws.buffer("t", rows.shape[1:], out.dtype)
     for n in range(rows.shape[0]):
-        for block in ranges(channels, rows.shape[2] * out.itemsize):
+        for block in ranges(xp, channels, rows.shape[2] * out.itemsize):
             part, y = rows[n, block], made[n, block]
             xp.minimum(part, 0.0, out=t[block])
             xp.multiply(t[block], factors[block] if channels > 1 else factors, out=t[block])

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from perfmodel.kernels.cuda import on_gpu
 from perfmodel.kernels.fast.reduction import softmax_rows
 from perfmodel.kernels.registry import kernel
 
@@ -111,6 +112,8 @@ def flash(xp: Any, op: Any, ws: Any, a: Any) -> Any:
     A block of scores stays in cache; hidden blocks are not computed. Heads that share
     keys are one block. Source: Dao, arXiv:2307.08691, algorithm 1.
     """
+    if on_gpu(xp) and not _blind(op, a.tensors):
+        return unfused(xp, op, ws, a)  # a launch a block would cost more than it saves
     h = Heads(xp, op, ws, a)
     plan = ws.once("plan", lambda: _plan(xp, op, h))
     for b in range(h.q.shape[0]):

@@ -28,7 +28,7 @@ def _vector(v: Any, axis: int) -> Any:
 def _scaled(xp: Any, x: Any, y: Any, axis: int, scale: Any, shift: Any) -> None:
     """Set y to scale x + shift by channels, block by block in cache."""
     for n in range(x.shape[0]):
-        for block in ranges(x.shape[1], x.shape[2] * y.itemsize):
+        for block in ranges(xp, x.shape[1], x.shape[2] * y.itemsize):
             factor, more = _vector(scale, axis), _vector(shift, axis)
             if axis == 1:
                 factor, more = factor[block], more[block]
@@ -46,7 +46,7 @@ def _statistics(xp: Any, ws: Any, x: Any, axis: int) -> tuple[Any, Any]:
     C = x.shape[axis]
     total, square = (ws.buffer(("sum", i), (C,), x.dtype) for i in range(2))
     part = ws.buffer("part", (C,), x.dtype)
-    blocks = list(ranges(x.shape[1], x.shape[2] * x.itemsize))
+    blocks = list(ranges(xp, x.shape[1], x.shape[2] * x.itemsize))
     t = ws.buffer("squares", (blocks[0].stop, x.shape[2]), x.dtype)
     xp.copyto(total, 0.0)
     xp.copyto(square, 0.0)
@@ -121,7 +121,7 @@ def group_norm(xp: Any, op: Any, ws: Any, a: Any) -> Any:
         None if v is None else v.reshape(groups, each, 1)
         for v in (a.weights.get("gamma"), a.weights.get("beta"))
     )
-    blocks = list(ranges(groups, each * places * out.itemsize))
+    blocks = list(ranges(xp, groups, each * places * out.itemsize))
     t = ws.buffer("square", (blocks[0].stop, each, places), out.dtype)
     s = ws.buffer("statistic", (blocks[0].stop, 1, 1), out.dtype)
     for n in range(N):

@@ -37,7 +37,7 @@ def conv_transpose(xp: Any, op: Any, ws: Any, a: Any) -> Any:
     )
     sizes = out[0].shape[1:]
     padded = tuple(max(f, b + p) for f, b, p in zip(full, before, sizes, strict=True))
-    blocks = list(ranges(each, taps * places * a.x.itemsize, COLUMNS_BYTES))
+    blocks = list(ranges(xp, each, taps * places * a.x.itemsize, COLUMNS_BYTES))
     high = blocks[0].stop
     sums = ws.buffer("sums", (high, *padded), a.x.dtype)
     inside = (slice(None), *(slice(b, b + p) for b, p in zip(before, sizes, strict=True)))

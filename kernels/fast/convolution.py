@@ -6,7 +6,7 @@ from typing import Any
 
 from perfmodel.kernels.fast._blocks import ranges
 from perfmodel.kernels.fast._products import product
-from perfmodel.kernels.fast._windows import Images, Outputs, filters, slide_of, windows_of
+from perfmodel.kernels.fast._windows import Images, Outputs, filters, slid, windows_of
 from perfmodel.kernels.registry import kernel
 
 #: bytes of lowered windows that wait in cache for their product
@@ -21,7 +21,7 @@ def im2col(xp: Any, op: Any, ws: Any, a: Any) -> Any:
 
     A 1x1 filter needs no copy. The bias is added while a block is in cache.
     """
-    s, out = slide_of(op, a.tensors), Outputs(xp, ws, a, op.layout)
+    s, out = slid(op, ws, a), Outputs(xp, ws, a, op.layout)
     images = Images(xp, ws, a.x, s)
     weight = filters(xp, ws, a.weights["weight"], op)
     groups = op.groups
@@ -34,7 +34,7 @@ def im2col(xp: Any, op: Any, ws: Any, a: Any) -> Any:
     across = s.places // s.outputs[0]
     row_bytes = s.channels * s.taps * across * a.x.itemsize
     target = max(COLUMNS_BYTES, LEAST_COLUMNS * row_bytes // across)
-    blocks = list(ranges(s.outputs[0], row_bytes, target))
+    blocks = list(ranges(xp, s.outputs[0], row_bytes, target))
     if s.is_pointwise:
         blocks = [slice(0, s.outputs[0])]
     shape = (s.channels, *s.kernel, blocks[0].stop, *s.outputs[1:])
@@ -73,7 +73,7 @@ def direct(xp: Any, op: Any, ws: Any, a: Any) -> Any:
     BLAS takes rows of places as they lie in the image where the stride along them is
     1; with a wider stride the image is first split into one image a remainder.
     """
-    s, out = slide_of(op, a.tensors), Outputs(xp, ws, a, op.layout)
+    s, out = slid(op, ws, a), Outputs(xp, ws, a, op.layout)
     images = Images(xp, ws, a.x, s)
     weight = filters(xp, ws, a.weights["weight"], op)
     taps = ws.once("taps", lambda: _tap_major(xp, ws, weight))
@@ -93,7 +93,7 @@ def direct(xp: Any, op: Any, ws: Any, a: Any) -> Any:
                 part = image[:, :, phase::step]
                 xp.copyto(phases[phase, :, :, : part.shape[2]], part)
         y = xp.swapaxes(out[n].reshape(K, P, Q), 0, 1)
-        for number, (tap, _) in enumerate(s.at_taps()):
+        for number, (tap, _) in enumerate(s.at_taps):
             r, column = (0, *tap)[-2] * d, tap[-1] * s.dilation[-1]
             source = image if phases is None else phases[column % step]
             rows = source[:, r : r + (P - 1) * u + 1 : u, column // step : column // step + Q]

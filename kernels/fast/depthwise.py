@@ -6,7 +6,7 @@ from typing import Any
 
 from perfmodel.kernels.fast._blocks import ranges
 from perfmodel.kernels.fast._products import product
-from perfmodel.kernels.fast._windows import Images, Outputs, filters, slide_of
+from perfmodel.kernels.fast._windows import Images, Outputs, filters, slid
 from perfmodel.kernels.registry import kernel
 
 
@@ -16,13 +16,13 @@ def _taps(
     """Set y[C multiplier, outputs...] from image[C, padded...], weight[C multiplier, taps]."""
     C, rank = s.channels, len(s.outputs)
     made = y.reshape(C, multiplier, *s.outputs)
-    blocks = list(ranges(C, multiplier * s.places * y.itemsize))
+    blocks = list(ranges(xp, C, multiplier * s.places * y.itemsize))
     t = ws.buffer("tap", (blocks[0].stop, multiplier, *s.outputs), y.dtype)
     by_tap = weight.reshape(C, multiplier, s.taps, *(1,) * rank)
     for block in blocks:
         to, room = made[block], t[: block.stop - block.start]
         part = image[block].reshape(-1, 1, *image.shape[1:])
-        for number, (_, at) in enumerate(s.at_taps()):
+        for number, (_, at) in enumerate(s.at_taps):
             values = part[(slice(None), slice(None), *at)]
             factor = by_tap[block, :, number]
             if not number:
@@ -37,7 +37,7 @@ def _taps(
 @kernel("depthwise_conv2d")
 def depthwise_conv2d(xp: Any, op: Any, ws: Any, a: Any) -> Any:
     """Each channel by its own filters."""
-    s, out = slide_of(op, a.tensors), Outputs(xp, ws, a, op.layout)
+    s, out = slid(op, ws, a), Outputs(xp, ws, a, op.layout)
     images = Images(xp, ws, a.x, s)
     weight = filters(xp, ws, a.weights["weight"], op)
     for n in range(s.batch):
@@ -49,7 +49,7 @@ def depthwise_conv2d(xp: Any, op: Any, ws: Any, a: Any) -> Any:
 @kernel("depthwise_separable_conv2d")
 def depthwise_separable_conv2d(xp: Any, op: Any, ws: Any, a: Any) -> Any:
     """Each channel by its own filter into a buffer, then a product over channels."""
-    s, out = slide_of(op, a.tensors), Outputs(xp, ws, a, op.layout)
+    s, out = slid(op, ws, a), Outputs(xp, ws, a, op.layout)
     images = Images(xp, ws, a.x, s)
     depthwise = filters(xp, ws, a.weights["depthwise"], op, "depthwise")
     pointwise = filters(xp, ws, a.weights["pointwise"], op, "pointwise")

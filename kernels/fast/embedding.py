@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from itertools import pairwise
 from typing import Any
 
+from perfmodel.kernels import cuda
 from perfmodel.kernels.arrays import shape_of, values_of
 from perfmodel.kernels.fast._blocks import BLOCK_BYTES, ranges
 from perfmodel.kernels.registry import kernel
 
+#: bytes of gathered rows that wait in cache to be summed
+BAGS_BYTES = 2 * BLOCK_BYTES
+
 
 def take(xp: Any, table: Any, indices: Any, axis: int, out: Any) -> Any:
     """Set out to the rows of a table; indices are in range, so none is checked twice."""
-    if xp.__name__ == "cupy":
+    if cuda.on_gpu(xp):
         return xp.take(table, indices, axis=axis, out=out)
     return xp.take(table, indices, axis=axis, out=out, mode="clip")
 
@@ -22,32 +28,55 @@ def embedding(xp: Any, op: Any, ws: Any, a: Any) -> Any:
     return take(xp, a.weights["table"], a.x, 0, ws.output(a))
 
 
-@kernel("embedding_bag")
+def _empty_bags(op: Any, t: Any) -> str | None:
+    lookups, bags = t.x.elements, t.y.shape[0]
+    return f"{bags} bags of {lookups} lookups leave some empty" if bags > lookups else None
+
+
+@kernel("embedding_bag", refuses=_empty_bags)
 def embedding_bag(xp: Any, op: Any, ws: Any, a: Any) -> Any:
     """Rows gathered for some bags at a time, summed while in cache.
 
     Bags of one length are summed along an axis, others between their offsets.
     """
     out, table = ws.output(a), a.weights["table"]
-    width, item = out.shape[1], out.itemsize
-    if len(a.inputs) == 2:
-        rows = ws.buffer("rows", (a.x.shape[0], width), out.dtype)
-        take(xp, table, a.x, 0, rows)
-        xp.add.reduceat(rows, a.inputs[1], axis=0, out=out)
-        if op.mode == "mean":
-            lengths = ws.once("shares", lambda: _shares(xp, a, out.dtype))
-            xp.multiply(out, lengths, out=out)
-        return out
-    bags, length = a.x.shape
-    blocks = list(ranges(bags, length * width * item, 4 * BLOCK_BYTES))
-    for block in blocks:
-        n = block.stop - block.start
-        rows = ws.buffer("rows", (n, length, width), out.dtype)
-        take(xp, table, a.x[block], 0, rows)
-        xp.sum(rows, axis=1, out=out[block])
-    if op.mode == "mean":
-        xp.multiply(out, 1.0 / length, out=out)
+    row = out.shape[1] * out.itemsize
+    if len(a.inputs) == 2 and cuda.on_gpu(xp):
+        cuda.bags(xp, table, *a.inputs, out)
+    elif len(a.inputs) == 2:
+        _between_offsets(xp, ws, a, table, out, row)
+    else:
+        bags, length = a.x.shape
+        for block in ranges(xp, bags, length * row, BAGS_BYTES):
+            rows = ws.buffer("rows", (block.stop - block.start, length, out.shape[1]), out.dtype)
+            take(xp, table, a.x[block], 0, rows)
+            xp.sum(rows, axis=1, out=out[block])
+    if op.mode == "mean" and len(a.inputs) == 2:
+        xp.multiply(out, ws.once("shares", lambda: _shares(xp, a, out.dtype)), out=out)
+    elif op.mode == "mean":
+        xp.multiply(out, 1.0 / a.x.shape[1], out=out)
     return out
+
+
+def _between_offsets(xp: Any, ws: Any, a: Any, table: Any, out: Any, row: int) -> None:
+    """Sum bags of any length; a statement of passes supposes that all are equally long."""
+    indices, offsets = a.inputs
+    bags, lookups = offsets.shape[0], indices.shape[0]
+    even = [lookups * bag // bags for bag in range(bags)]
+    starts = even if cuda.is_dry(xp) else offsets.tolist()
+    starts.append(lookups)
+    most = max(int(BAGS_BYTES // row), 1)
+    longest = max(b - a for a, b in pairwise(starts))
+    rows = ws.buffer("rows", (min(max(most, longest), lookups), out.shape[1]), out.dtype)
+    first = 0
+    while first < bags:
+        last = max(bisect_right(starts, starts[first] + most) - 1, first + 1)
+        low, high = starts[first], starts[last]
+        part = rows[: high - low]
+        take(xp, table, indices[low:high], 0, part)
+        places = xp.subtract(offsets[first:last], low)
+        xp.add.reduceat(part, places, axis=0, out=out[first:last])
+        first = last
 
 
 def _shares(xp: Any, a: Any, dtype: Any) -> Any:

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from perfmodel.kernels.fast._windows import Images, Outputs, filters, slide_of
+from perfmodel.kernels.fast._products import product
+from perfmodel.kernels.fast._spectra import transform
+from perfmodel.kernels.fast._windows import Images, Outputs, filters, slid
 from perfmodel.kernels.registry import kernel
+
+#: bytes of the spectra of images whose products are one call a frequency
+IMAGES_BYTES = 1 << 25
 
 
 def _refuses(op: Any, t: Any) -> str | None:
@@ -31,7 +36,7 @@ def fft(xp: Any, op: Any, ws: Any, a: Any) -> Any:
     Filters are transformed once; their spectrum is conjugated, since deep learning's
     convolution is a correlation, and nothing wraps into the outputs kept.
     """
-    s, out = slide_of(op, a.tensors), Outputs(xp, ws, a, op.layout)
+    s, out = slid(op, ws, a), Outputs(xp, ws, a, op.layout)
     images = Images(xp, ws, a.x, s)
     weight = filters(xp, ws, a.weights["weight"], op)
     K, C = weight.shape[:2]
@@ -41,30 +46,34 @@ def fft(xp: Any, op: Any, ws: Any, a: Any) -> Any:
     places, half = rows * (columns // 2 + 1), columns // 2 + 1
     spectra = ws.once("spectra", lambda: _of_filters(xp, ws, weight, s, rows, columns, kind))
     bias = a.weights.get("bias")
+    together = max(1, min(s.batch, IMAGES_BYTES // (places * max(C, K) * spectra.itemsize)))
     one = ws.buffer("one", (C, height, half), kind)
     X = ws.buffer("X", (C, rows, half), kind)
-    columns_of_x = ws.buffer("x", (places, C, 1), kind)
-    Y = ws.buffer("Y", (places, K, 1), kind)
     turned = ws.buffer("turned", (K, rows, half), kind)
     back = ws.buffer("back", (K, rows, half), kind)
     real = ws.buffer("real", (K, rows, columns), a.x.dtype)
     P, Q = (1, *s.outputs)[-2:]
     u, v = (1, *s.stride)[-2:]
-    for n in range(s.batch):
-        xp.fft.rfft(images[n].reshape(C, height, width), n=columns, axis=-1, out=one)
-        xp.fft.fft(one, n=rows, axis=-2, out=X)
-        xp.copyto(columns_of_x[:, :, 0], X.reshape(C, places).T)
-        xp.matmul(spectra, columns_of_x, out=Y)
-        xp.copyto(turned.reshape(K, places), Y[:, :, 0].T)
-        xp.fft.ifft(turned, axis=-2, out=back)
-        xp.fft.irfft(back, n=columns, axis=-1, out=real)
-        y = out[n].reshape(K, P, Q)
-        kept = real[:, : (P - 1) * u + 1 : u, : (Q - 1) * v + 1 : v]
-        if bias is None:
-            xp.copyto(y, kept)
-        else:
-            xp.add(kept, bias.reshape(K, 1, 1), out=y)
-        out.done(n)
+    for first in range(0, s.batch, together):
+        batch = range(first, min(first + together, s.batch))
+        by_place = ws.buffer("x", (places, C, len(batch)), kind)
+        Y = ws.buffer("Y", (places, K, len(batch)), kind)
+        for i, n in enumerate(batch):
+            transform(xp, "rfft", images[n].reshape(C, height, width), columns, -1, one)
+            transform(xp, "fft", one, rows, -2, X)
+            xp.copyto(by_place[:, :, i], X.reshape(C, places).T)
+        product(xp, spectra, by_place, Y)
+        for i, n in enumerate(batch):
+            xp.copyto(turned.reshape(K, places), Y[:, :, i].T)
+            transform(xp, "ifft", turned, rows, -2, back)
+            transform(xp, "irfft", back, columns, -1, real)
+            y = out[n].reshape(K, P, Q)
+            kept = real[:, : (P - 1) * u + 1 : u, : (Q - 1) * v + 1 : v]
+            if bias is None:
+                xp.copyto(y, kept)
+            else:
+                xp.add(kept, bias.reshape(K, 1, 1), out=y)
+            out.done(n)
     return out.out
 
 

@@ -22,10 +22,10 @@ def _gate(
         half = y.shape[1]
         halves = x[:, :half], x[:, half:]
         gate, value = halves if gate_first else halves[::-1]
-        if xp.__name__ == "cupy":
-            cuda.elementwise(2, expression)(gate, value, y)
+        if cuda.on_gpu(xp):
+            cuda.elementwise(xp, expression, gate, value, y)
             return out
-        blocks = list(ranges(y.shape[0], half * out.itemsize))
+        blocks = list(ranges(xp, y.shape[0], half * out.itemsize))
         shape = (blocks[0].stop, half)
         room = [ws.buffer(("scratch", i), shape, out.dtype) for i in range(scratch)]
         for block in blocks:
@@ -37,6 +37,6 @@ def _gate(
     kernel(name)(run)
 
 
-_gate("glu", activations.sigmoid, 0, False, "y = b / (T(1) + exp(-a))")
-_gate("swiglu", activations.silu, 1, True, "y = a / (T(1) + exp(-a)) * b")
-_gate("geglu", activations.gelu, 3, True, "y = a * normcdf(a) * b")
+_gate("glu", activations.sigmoid, 0, False, "b / (C(1) + exp(-a))")
+_gate("swiglu", activations.silu, 1, True, "a / (C(1) + exp(-a)) * b")
+_gate("geglu", activations.gelu, 3, True, "a * normcdf(a) * b")

@@ -15,7 +15,7 @@ def cross_entropy(xp: Any, op: Any, ws: Any, a: Any) -> Any:
     x, out = rows_of(a.x), ws.output(a)
     targets = a.inputs[1].reshape(-1, 1)
     columns = x.shape[1]
-    blocks = list(ranges(x.shape[0], columns * x.itemsize))
+    blocks = list(ranges(xp, x.shape[0], columns * x.itemsize))
     shifted, power = (
         ws.buffer(name, (blocks[0].stop, columns), x.dtype) for name in ("shifted", "power")
     )
@@ -45,7 +45,7 @@ def _in_blocks(xp: Any, ws: Any, op: Any, a: Any, body: Any) -> Any:
     """Run ``body(x, target, y, t)`` over blocks; the losses' mean, or the losses."""
     x, target = (v.reshape(-1) for v in a.inputs)
     out, each = ws.output(a), op.reduction == "none"
-    blocks = list(ranges(x.shape[0], x.itemsize))
+    blocks = list(ranges(xp, x.shape[0], x.itemsize))
     size = min(x.shape[0], BLOCK_BYTES // x.itemsize)
     losses, t = (ws.buffer(name, (size,), x.dtype) for name in ("losses", "t"))
     sums = ws.buffer("sums", (len(blocks),), x.dtype)

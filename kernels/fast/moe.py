@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from perfmodel.kernels.cuda import is_dry
 from perfmodel.kernels.fast import activations
 from perfmodel.kernels.fast._blocks import each, rows_of
 from perfmodel.kernels.fast._products import product
@@ -24,8 +25,11 @@ def moe(xp: Any, op: Any, ws: Any, a: Any) -> Any:
     N, D = x.shape
     E, k, hidden = op.experts, op.top_k, op.intermediate
     p = ws.buffer("p", (N, E), x.dtype)
-    product(xp, x, w["router"].T, p)
-    softmax_rows(xp, ws, p, p)
+    if len(a.inputs) == 2:
+        softmax_rows(xp, ws, a.inputs[1].reshape(N, E), p)
+    else:
+        product(xp, x, w["router"].T, p)
+        softmax_rows(xp, ws, p, p)
     # Largest first: the negated probabilities in order.
     order = xp.argsort(xp.negative(p, out=ws.like("negated", p)), axis=1, kind="stable")
     chosen = ws.buffer("chosen", (N, k), "int64")
@@ -62,7 +66,7 @@ def moe(xp: Any, op: Any, ws: Any, a: Any) -> Any:
 
 def _counts(xp: Any, chosen: Any, N: int, k: int, E: int) -> list[int]:
     """Return how many tokens each expert gets."""
-    if xp.__name__ == "dry":
+    if is_dry(xp):
         return [(e + 1) * N * k // E - e * N * k // E for e in range(E)]
     found: list[int] = xp.bincount(chosen.reshape(-1), minlength=E).tolist()
     return found

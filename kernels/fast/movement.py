@@ -68,7 +68,7 @@ def slice_(xp: Any, op: Any, ws: Any, a: Any) -> Any:
 
 @kernel("pad", native=_ANY)
 def pad(xp: Any, op: Any, ws: Any, a: Any) -> Any:
-    """The input copied inside, then each axis's border filled, or mirrored plane by plane."""
+    """The input copied inside, then each axis's border filled, or copied plane by plane."""
     out, x = ws.output(a), a.x
     before, after = op.before, op.after or op.before
     inside = tuple(slice(b, b + n) for b, n in zip(before, x.shape, strict=True))
@@ -78,16 +78,22 @@ def pad(xp: Any, op: Any, ws: Any, a: Any) -> Any:
         at = (*(slice(None),) * axis, slice(None), *inside[axis + 1 :])
         lines = out[at]
         end = b + x.shape[axis]
-        if op.mode == "reflect":
-            for i in range(b):
-                xp.copyto(_part(lines, axis, b - 1 - i, 1), _part(lines, axis, b + 1 + i, 1))
-            for i in range(f):
-                xp.copyto(_part(lines, axis, end + i, 1), _part(lines, axis, end - 2 - i, 1))
+        if op.mode != "constant":
+            for i in (*range(b - 1, -1, -1), *range(end, end + f)):
+                source = b + _source(i - b, x.shape[axis], op.mode)
+                xp.copyto(_part(lines, axis, i, 1), _part(lines, axis, source, 1))
             continue
         for start, length in ((0, b), (end, f)):
             if length:
                 xp.copyto(_part(lines, axis, start, length), 0)
     return out
+
+
+def _source(i: int, size: int, mode: str) -> int:
+    """Return the place of an axis of ``size`` that a place outside it takes its value from."""
+    if mode == "reflect":
+        return size - 1 - abs(size - 1 - abs(i))
+    return min(max(i, 0), size - 1) if mode == "edge" else i % size
 
 
 @kernel("tile", native=_ANY)

@@ -24,11 +24,10 @@ def norm(xp: Any, op: Any, ws: Any, a: Any) -> Any:
     x, out, centre = rows_of(a.x), ws.output(a), op.name == "layer_norm"
     y, columns = rows_of(out), a.x.shape[-1]
     gamma, beta = a.weights["gamma"], a.weights.get("beta")
-    if xp.__name__ == "cupy" and str(out.dtype) == "float32":
-        given = (x, gamma, 0 if beta is None else beta, y, xp.int32(columns), xp.int32(centre))
-        cuda.rows(cuda.NORM, "norm")((x.shape[0],), (256,), given)
+    if cuda.on_gpu(xp):
+        cuda.norm(xp, x, gamma, beta, y, centre)
         return out
-    blocks = list(ranges(x.shape[0], columns * out.itemsize))
+    blocks = list(ranges(xp, x.shape[0], columns * out.itemsize))
     high = blocks[0].stop
     statistic = ws.buffer("statistic", (high, 1), out.dtype)
     square = ws.buffer("square", (high, columns), out.dtype)

@@ -33,7 +33,7 @@ class Parts:
         self.states = len(a.inputs) - 1
         self.new = [y.reshape(-1) for y in self.outputs[: self.states]]
         item = self.old[0].itemsize
-        self.blocks = list(ranges(self.old[0].shape[0], item))
+        self.blocks = list(ranges(xp, self.old[0].shape[0], item))
         size = min(self.old[0].shape[0], BLOCK_BYTES // item)
         self.scratch = [ws.buffer(("t", i), (size,), self.old[0].dtype) for i in range(scratch)]
 
@@ -157,7 +157,7 @@ def adafactor(xp: Any, op: Any, ws: Any, a: Any) -> Any:
     p, g, of_rows, of_cols = a.inputs
     new, rows, cols = parts.outputs[:3]
     R, C = p.shape
-    blocks = list(ranges(R, C * p.itemsize))
+    blocks = list(ranges(xp, R, C * p.itemsize))
     square = ws.buffer("square", (blocks[0].stop, C), p.dtype)
     part = ws.buffer("part", (C,), p.dtype)
     sums = ws.buffer("sums", (2, len(blocks)), p.dtype)

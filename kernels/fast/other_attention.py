@@ -25,7 +25,7 @@ def additive_attention(xp: Any, op: Any, ws: Any, a: Any) -> Any:
         product(xp, rows_of(source), w[name].T, rows_of(made))
         projected.append(made)
     scores = ws.buffer("scores", (B, S, T), out.dtype)
-    blocks = list(ranges(T, units * out.itemsize))
+    blocks = list(ranges(xp, T, units * out.itemsize))
     sums = ws.buffer("sums", (blocks[0].stop, units), out.dtype)
     column = w["score_weight"].reshape(-1, 1)
     for b in range(B):

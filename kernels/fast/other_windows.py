@@ -7,7 +7,7 @@ from typing import Any
 from perfmodel.kernels.arrays import values_of
 from perfmodel.kernels.fast._blocks import ranges
 from perfmodel.kernels.fast._products import product
-from perfmodel.kernels.fast._windows import Images, Outputs, filters, slide_of, windows_of
+from perfmodel.kernels.fast._windows import Images, Outputs, filters, slid, windows_of
 from perfmodel.kernels.registry import kernel
 
 #: keeps the ratio of an empty window finite
@@ -22,7 +22,7 @@ def _floats(op: Any, t: Any) -> str | None:
 def partial_conv2d(xp: Any, op: Any, ws: Any, a: Any) -> Any:
     """The masked image lowered to columns, one product, its rows scaled by what was seen."""
     x, mask = a.inputs
-    s, out, seen_out = slide_of(op, a.tensors), Outputs(xp, ws, a, op.layout), ws.output(a, 1)
+    s, out, seen_out = slid(op, ws, a), Outputs(xp, ws, a, op.layout), ws.output(a, 1)
     weight = filters(xp, ws, a.weights["weight"], op)
     rows = weight.reshape(weight.shape[0], -1)
     image = xp.moveaxis(x, -1, 1) if op.layout == "nhwc" else x
@@ -38,7 +38,7 @@ def partial_conv2d(xp: Any, op: Any, ws: Any, a: Any) -> Any:
     for n in range(s.batch):
         xp.multiply(image[n], veil[n], out=border[(slice(None), *inside)])
         xp.copyto(veils[(slice(None), *inside)], veil[n])
-        for number, (_, at) in enumerate(s.at_taps()):
+        for number, (_, at) in enumerate(s.at_taps):
             part = veils[(slice(None), *at)]
             if number:
                 xp.add(total, part, out=total)
@@ -66,10 +66,10 @@ def partial_conv2d(xp: Any, op: Any, ws: Any, a: Any) -> Any:
 def stochastic_pool(xp: Any, op: Any, ws: Any, a: Any) -> Any:
     """Running sums of a window's values against a random share of their total, tap by tap."""
     x, random = a.inputs
-    s, out = slide_of(op, a.tensors), Outputs(xp, ws, a, op.layout)
+    s, out = slid(op, ws, a), Outputs(xp, ws, a, op.layout)
     images = Images(xp, ws, x, s)
     chance = xp.moveaxis(random, -1, 1) if op.layout == "nhwc" else random
-    blocks = list(ranges(s.channels, s.places * x.itemsize))
+    blocks = list(ranges(xp, s.channels, s.places * x.itemsize))
     shape = (blocks[0].stop, *s.outputs)
     total, limit, running = (ws.buffer(n, shape, x.dtype) for n in ("total", "limit", "running"))
     early = ws.buffer("early", shape, "bool")
@@ -77,7 +77,7 @@ def stochastic_pool(xp: Any, op: Any, ws: Any, a: Any) -> Any:
         image, y = images[n], out[n]
         for block in blocks:
             wide = block.stop - block.start
-            views = [image[block][(slice(None), *at)] for _, at in s.at_taps()]
+            views = [image[block][(slice(None), *at)] for _, at in s.at_taps]
             to, sums, bound, run, hit = (v[:wide] for v in (y[block], total, limit, running, early))
             xp.copyto(sums, views[0])
             for view in views[1:]:

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from perfmodel.kernels.fast._blocks import ranges
-from perfmodel.kernels.fast._windows import Images, Outputs, slide_of, windows_of
+from perfmodel.kernels.fast._windows import Images, Outputs, slid, windows_of
 from perfmodel.kernels.registry import kernel
 
 
@@ -31,9 +31,9 @@ def avg_pool(xp: Any, op: Any, ws: Any, a: Any) -> Any:
 
 
 def _pool(xp: Any, op: Any, ws: Any, a: Any, join: Any, fill: float) -> Any:
-    s, out = slide_of(op, a.tensors), Outputs(xp, ws, a, op.layout)
+    s, out = slid(op, ws, a), Outputs(xp, ws, a, op.layout)
     images = Images(xp, ws, a.x, s, fill)
-    blocks = list(ranges(s.channels, s.places * out.out.itemsize))
+    blocks = list(ranges(xp, s.channels, s.places * out.out.itemsize))
     high = blocks[0].stop
     for n in range(s.batch):
         image, y = images[n], out[n]
@@ -55,9 +55,9 @@ def _pool(xp: Any, op: Any, ws: Any, a: Any, join: Any, fill: float) -> Any:
 
 def _along(xp: Any, s: Any, axis: int, x: Any, y: Any, join: Any) -> None:
     """Join the taps along one axis of x[C, ...]: views shifted by a tap each."""
-    u, p = s.stride[axis], s.outputs[axis]
+    u, p, d = s.stride[axis], s.outputs[axis], s.dilation[axis]
     views = [
-        x[(slice(None),) * (1 + axis) + (slice(t, t + (p - 1) * u + 1, u),)]
+        x[(slice(None),) * (1 + axis) + (slice(t * d, t * d + (p - 1) * u + 1, u),)]
         for t in range(s.kernel[axis])
     ]
     if len(views) == 1:
@@ -73,7 +73,7 @@ def _along(xp: Any, s: Any, axis: int, x: Any, y: Any, join: Any) -> None:
 )  # fmt: skip
 def max_pool_indices(xp: Any, op: Any, ws: Any, a: Any) -> Any:
     """Windows copied side by side, the place of the largest, its value and number in the input."""
-    s, out = slide_of(op, a.tensors), Outputs(xp, ws, a, op.layout)
+    s, out = slid(op, ws, a), Outputs(xp, ws, a, op.layout)
     where = Outputs(xp, ws, a, op.layout, 1)
     images = Images(xp, ws, a.x, s, -math.inf)
     numbers = ws.once("numbers", lambda: _numbers(xp, s))

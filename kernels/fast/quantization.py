@@ -17,9 +17,9 @@ def _constant(v: Any, op: Any, x: Any) -> Any:
     return v.reshape(shape)
 
 
-def _blocks(x: Any) -> tuple[list[slice], tuple[int, ...]]:
+def _blocks(xp: Any, x: Any) -> tuple[list[slice], tuple[int, ...]]:
     row = x.size // x.shape[0] * 4
-    blocks = list(ranges(x.shape[0], row, BLOCK_BYTES))
+    blocks = list(ranges(xp, x.shape[0], row, BLOCK_BYTES))
     return blocks, (blocks[0].stop, *x.shape[1:])
 
 
@@ -31,7 +31,7 @@ def _part(v: Any, block: slice) -> Any:
 def quantize(xp: Any, op: Any, ws: Any, a: Any) -> Any:
     """Multiply, round, add the zero point, clip, cast."""
     x, out = a.x, ws.output(a)
-    blocks, shape = _blocks(x)
+    blocks, shape = _blocks(xp, x)
     t = ws.buffer("t", shape, x.dtype)
     factor = ws.once("factor", lambda: xp.reciprocal(_constant(a.weights["scale"], op, x)))
     zero = None
@@ -52,7 +52,7 @@ def quantize(xp: Any, op: Any, ws: Any, a: Any) -> Any:
 def dequantize(xp: Any, op: Any, ws: Any, a: Any) -> Any:
     """Cast, subtract the zero point, multiply."""
     x, out = a.x, ws.output(a)
-    blocks, _ = _blocks(x)
+    blocks, _ = _blocks(xp, x)
     scale, zero = _constant(a.weights["scale"], op, x), None
     if op.zero_point:
         zero = ws.once("zero", lambda: _constant(a.weights["zero_point"], op, x).astype(out.dtype))

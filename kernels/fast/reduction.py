@@ -11,11 +11,10 @@ from perfmodel.kernels.registry import kernel
 
 def softmax_rows(xp: Any, ws: Any, x: Any, y: Any, log_form: bool = False) -> Any:
     """Set y[rows, C] to the softmax of x, or its logarithm; y may be x (not in log form)."""
-    if xp.__name__ == "cupy" and str(y.dtype) == "float32":
-        given = (x, y, xp.int32(x.shape[1]), xp.int32(log_form))
-        cuda.rows(cuda.SOFTMAX, "softmax")((x.shape[0],), (256,), given)
+    if cuda.on_gpu(xp):
+        cuda.softmax(xp, x, y, log_form)
         return y
-    blocks = list(ranges(x.shape[0], x.shape[1] * y.itemsize))
+    blocks = list(ranges(xp, x.shape[0], x.shape[1] * y.itemsize))
     statistic = ws.buffer("row statistic", (blocks[0].stop, 1), y.dtype)
     power = ws.buffer("powers", (blocks[0].stop, x.shape[1]), y.dtype) if log_form else None
     for block in blocks:
@@ -52,7 +51,7 @@ def k_winners_take_all(xp: Any, op: Any, ws: Any, a: Any) -> Any:
     if op.k >= columns:
         xp.copyto(y, x)
         return out
-    blocks = list(ranges(x.shape[0], columns * out.itemsize))
+    blocks = list(ranges(xp, x.shape[0], columns * out.itemsize))
     losers = ws.buffer("losers", (blocks[0].stop, columns), "bool")
     for block in blocks:
         rows = x[block]

@@ -34,7 +34,7 @@ def norm(xp: Any, op: Any, ws: Any, a: Any) -> Any:
     made = out.reshape(_kept(x, axes, True))
     blocks = [slice(0, x.shape[0])]
     if 0 not in axes:
-        blocks = list(ranges(x.shape[0], x.size // x.shape[0] * x.itemsize))
+        blocks = list(ranges(xp, x.shape[0], x.size // x.shape[0] * x.itemsize))
     t = ws.buffer("t", (blocks[0].stop, *x.shape[1:]), x.dtype)
     for block in blocks:
         part = t[: block.stop - block.start]

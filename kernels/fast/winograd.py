@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from perfmodel.kernels.fast._windows import Images, Outputs, filters, slide_of
+from perfmodel.kernels.fast._windows import Images, Outputs, filters, slid, slide_of
 from perfmodel.kernels.registry import kernel
 
 #: bytes of transformed tiles that wait in cache for their products
@@ -49,7 +49,7 @@ def _winograd(m: int, input_form: Any, filter_form: Any, output_form: Any) -> Ca
             doubled = np.kron(np.array(form, dtype=float), np.array(form, dtype=float))
             return xp.asarray(doubled.astype(str(a.x.dtype)))
 
-        s, out = slide_of(op, a.tensors), Outputs(xp, ws, a, op.layout)
+        s, out = slid(op, ws, a), Outputs(xp, ws, a, op.layout)
         weight = filters(xp, ws, a.weights["weight"], op)
         K, C = weight.shape[:2]
         U = ws.once(

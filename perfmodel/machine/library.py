@@ -36,8 +36,8 @@ class CallCost:
     """Seconds of a call, of each of its elements with all data near, and of each inner loop.
 
     ``line`` is the share of a cache line's time that a strided element takes; ``miss`` the
-    seconds of an inner loop whose data is in no cache. ``n`` tasks told it; ``residual``
-    is their mean |predicted / measured - 1|.
+    seconds of a strided element, or a scattered inner loop, that the caches do not hold.
+    ``n`` tasks told it; ``residual`` is their mean |predicted / measured - 1|.
     """
 
     call: float

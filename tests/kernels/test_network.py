@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -35,6 +37,17 @@ def test_a_network_runs_and_states_its_products(name: str) -> None:
         )
         found = sum(p.flops for p in stated[node.name] if p.kind in PRODUCTS)
         assert found == matrix, node.name
+
+
+def test_the_examples_of_the_page_run() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "kernels.md").read_text(encoding="utf-8")
+    examples = page.split("```python\n")[1:]
+    assert len(examples) == 2
+    for example in examples:
+        code = example.split("```")[0].replace(
+            '"batch": 1', '"batch": 1, "height": 64, "width": 64'
+        )
+        exec(compile(code, "kernels.md", "exec"), {"print": lambda *_: None})
 
 
 def test_a_node_reads_what_its_makers_wrote() -> None:

@@ -15,6 +15,7 @@ from perfmodel.kernels.dry import DryError, DryNamespace
 from perfmodel.kernels.passes import PRODUCTS, Pass, merged
 from perfmodel.kernels.registry import case, kernel_for, kernels, kernels_of
 from perfmodel.kernels.reuse import Reuse
+from perfmodel.ops import registry
 
 #: sizes at which nothing is computed in vain: a product a MAC of the operator's
 EXACT = {
@@ -79,6 +80,16 @@ def test_elementwise_passes_read_and_write_what_they_touch() -> None:
     assert (only.reads, only.writes, only.inner) == ((4000, 4000), 4000, 1000)
     assert only.reuse == (12000, 12000)
     assert kernel_for("add").passes({"elements": 1000}, "fp64")[0].bytes == 24000
+
+
+def test_results_are_fresh_in_place_or_neither() -> None:
+    xp = DryNamespace()
+    a, b = xp.empty((10,), "float32"), xp.empty((10,), "float32")
+    xp.add(a, b)
+    xp.add(a, b, out=a)
+    xp.add(a, a, out=b)
+    stated = [(p.fresh, p.in_place, len(p.reads)) for p in xp.recorder.passes]
+    assert stated == [(True, 0, 2), (False, 40, 2), (False, 0, 1)]
 
 
 def test_a_chain_in_blocks_stays_in_cache() -> None:
@@ -180,6 +191,24 @@ def test_every_kernel_states_passes_of_finite_positive_size() -> None:
                 assert p.kind not in PRODUCTS or p.m * p.n * p.k * p.batch > 0
 
 
+#: an operator that stands for one that is not known
+WITHOUT_KERNEL = {"opaque"}
+
+
+def test_every_operator_has_a_kernel_but_the_unknown_one() -> None:
+    assert set(registry()) - set(kernels()) == WITHOUT_KERNEL
+
+
+def test_the_interpreters_own_steps_are_stated_where_asked_for() -> None:
+    sizes = {"n": 1, "c": 4, "h": 8, "w": 8, "k": 4, "r": 3, "s": 3, "pad": 1}
+    kernel = kernels_of("conv2d")["im2col"]
+    *calls, steps = kernel.passes(sizes, python=True)
+    assert tuple(calls) == kernel.passes(sizes)
+    assert (steps.kind, steps.bytes, steps.flops) == ("python", 0, 0)
+    more = kernel.passes({**sizes, "n": 2}, python=True)[-1]
+    assert steps.calls < more.calls < 2 * steps.calls
+
+
 def test_equal_calls_are_stated_once_with_their_number() -> None:
     one = Pass("add", "fp32", 10.0)
     two = Pass("exp", "fp32", 10.0)
@@ -212,6 +241,28 @@ def test_what_would_be_silently_slow_is_refused() -> None:
         bool(a)
     with pytest.raises(DryError, match="BLAS"):
         xp.matmul(xp.empty((8, 8), "float32")[::2, ::2], a)
+
+
+def test_every_kernel_can_be_stated_for_a_gpu() -> None:
+    for name, ways in kernels().items():
+        found = case(name, kernel_sizes(name))
+        for kernel in ways.values():
+            if not kernel.refusal(found):
+                on_gpu = kernel.passes(found, backend="cupy")
+                assert bool(on_gpu) == bool(kernel.passes(found)), name
+
+
+def test_a_gpu_fuses_what_a_cpu_passes_over_again_and_again() -> None:
+    for name, sizes, kind in (
+        ("gelu", {"elements": 1 << 20}, "fused"),
+        ("swiglu", {"elements": 1 << 20}, "fused"),
+        ("softmax", {"rows": 1000, "cols": 1000}, "fused_rows"),
+        ("rms_norm", {"rows": 1000, "cols": 1000}, "fused_rows"),
+    ):
+        (only,) = kernel_for(name).passes(sizes, "fp16", backend="cupy")
+        assert (only.kind, only.dtype, only.calls) == (kind, "fp16", 1)
+    (only,) = kernel_for("matmul").passes({"m": 64, "n": 64, "k": 64}, "fp16", backend="cupy")
+    assert (only.kind, only.dtype) == ("gemm", "fp16")
 
 
 def test_a_missing_cupy_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
