@@ -157,8 +157,8 @@ def kernel_seconds(
 ) -> tuple[float, float, float]:
     """Return the seconds of a kernel, and the ends of its 90 % interval.
 
-    ``python`` counts the calls of its own code (`perfmodel.measure.glue`); ``category``
-    is its operator's class, whose spread the interval has.
+    ``python`` counts the steps of its own code between the calls; ``category`` is its
+    operator's class, whose spread the interval has.
     """
     total = float(np.sum(pass_seconds(passes, library)))
     total += library.run + python * library.python

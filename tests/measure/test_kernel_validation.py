@@ -18,7 +18,6 @@ from perfmodel.kernels.registry import kernels
 from perfmodel.machine import load_hardware
 from perfmodel.measure import kernel_validation
 from perfmodel.measure.clocks import NumpyBackend
-from perfmodel.measure.glue import python_calls
 from perfmodel.measure.kernel_validation import scores
 from perfmodel.measure.machine_file import machine_yaml
 from perfmodel.measure.roofs import Roof
@@ -96,7 +95,7 @@ def test_shapes_are_drawn_from_every_class_and_the_seed_decides() -> None:
     assert [s.label for s in again] != [s.label for s in other]
 
 
-def test_python_calls_grow_with_the_steps_and_not_with_the_sizes() -> None:
+def test_python_steps_grow_with_the_steps_and_not_with_the_sizes() -> None:
     def calls(steps: int, hidden: int) -> int:
         sizes = {"steps": steps, "batch": 2, "input": 8, "hidden": hidden}
         return shape_of("rnn", sizes, "fp32").python
@@ -105,15 +104,6 @@ def test_python_calls_grow_with_the_steps_and_not_with_the_sizes() -> None:
     per_step = (calls(12, 16) - calls(8, 16)) / 4
     assert per_step > 1
     assert calls(24, 16) - calls(12, 16) == 12 * per_step
-
-
-def test_counting_calls_leaves_the_profiler_as_it_was() -> None:
-    import sys
-
-    shape = shape_of("relu", {"elements": 10}, "fp32")
-    before = sys.getprofile()
-    assert python_calls(shape.kernel, shape.case) == shape.python
-    assert sys.getprofile() is before
 
 
 def test_a_kernel_runs_on_fresh_arrays_beside_its_probe() -> None:
