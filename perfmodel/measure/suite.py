@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import cycle, islice
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,7 @@ _ORDERED = (("bags", "lookups"), ("length", "cols"))
 _MULTIPLES = {"group_norm": ("c", 32), "pixel_shuffle": ("c", 4)}
 #: operations and bytes of all passes of the largest and smallest kernel
 _MOST_FLOPS, _MOST_BYTES, _LEAST_BYTES = 2e9, 3e8, 1e3
-_TRIES = 60
+_TRIES = 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,28 +91,25 @@ def random_shapes(
     of the most operations and bytes that a kernel may have otherwise.
     """
     rng = np.random.default_rng((seed, 20))
-    queue = _in_turn(rng)
-    found: list[Shape] = []
-    for _ in range(count * _TRIES):
-        if len(found) == count:
-            return found
-        shape = _drawn(next(queue), dtype, rng, share)
-        if shape is not None:
-            found.append(shape)
-            progress(float(len(found)), float(count))
-    raise InputError(f"only {len(found)} of {count} shapes could be drawn")
-
-
-def _in_turn(rng: np.random.Generator) -> Iterator[str]:
     groups: dict[str, list[str]] = {}
     for name in kernels():
         groups.setdefault(get_operator(name).category, []).append(name)
-    decks: dict[str, list[str]] = {category: [] for category in groups}
+    decks = {category: _in_turn(names, rng) for category, names in groups.items()}
+    found: list[Shape] = []
+    for category in islice(cycle(groups), count):
+        drawn = (_drawn(next(decks[category]), dtype, rng, share) for _ in range(_TRIES))
+        shape = next((s for s in drawn if s is not None), None)
+        if shape is None:
+            raise InputError(f"no kernel of class {category} could be drawn in these sizes")
+        found.append(shape)
+        progress(float(len(found)), float(count))
+    return found
+
+
+def _in_turn(names: list[str], rng: np.random.Generator) -> Iterator[str]:
     while True:
-        for category, names in groups.items():
-            if not decks[category]:
-                decks[category] = [names[i] for i in rng.permutation(len(names))]
-            yield decks[category].pop()
+        for place in rng.permutation(len(names)):
+            yield names[place]
 
 
 def _drawn(name: str, dtype: str, rng: np.random.Generator, share: float) -> Shape | None:
