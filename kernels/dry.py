@@ -213,10 +213,9 @@ def innermost(
     As NumPy's iterator does: axes of size 1 vanish, the rest are sorted by stride,
     neighbours are merged where every operand steps through both as through one.
     """
-    axes = [i for i, n in enumerate(shape) if n != 1]
+    axes = _outer_to_inner([i for i, n in enumerate(shape) if n != 1], strides)
     if not axes:
         return 1.0, True
-    axes.sort(key=lambda i: -max(abs(s[i]) for s in strides))
     merged_n = shape[axes[-1]]
     step = [s[axes[-1]] for s in strides]
     whole = [n * merged_n for n in step]
@@ -227,6 +226,22 @@ def innermost(
         whole = [w * shape[i] for w in whole]
     unit = all(abs(s) in (0, item) for s, item in zip(step, items, strict=True))
     return float(merged_n), unit
+
+
+def _outer_to_inner(axes: list[int], strides: tuple[tuple[int, ...], ...]) -> list[int]:
+    """Sort axes by stride; where operands disagree, as in a transposed copy, C order stays."""
+    order: list[int] = []  # innermost first
+    for axis in reversed(axes):
+        place = len(order)
+        for at in reversed(range(len(order))):
+            pairs = [(abs(s[axis]), abs(s[order[at]])) for s in strides]
+            told = [far < near for far, near in pairs if far and near]
+            if told and not all(told):
+                break
+            if told:
+                place = at
+        order.insert(place, axis)
+    return order[::-1]
 
 
 class DryNamespace:

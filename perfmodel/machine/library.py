@@ -36,8 +36,8 @@ class CallCost:
     """Seconds of a call, of each of its elements with all data near, and of each inner loop.
 
     ``line`` is the share of a cache line's time that a strided element takes; ``miss`` the
-    seconds of an inner loop whose data is in no cache. ``n`` tasks told it; ``residual``
-    is their mean |predicted / measured - 1|.
+    seconds of a strided element, or a scattered inner loop, that the caches do not hold.
+    ``n`` tasks told it; ``residual`` is their mean |predicted / measured - 1|.
     """
 
     call: float
@@ -85,7 +85,7 @@ class Library:
     """Costs of the calls of an array library on a device, by 'kind.format' and by format.
 
     ``levels`` nearest first; ``page`` seconds a byte of a new page. A kernel costs its
-    library calls, ``run`` and, for each call of its own Python code, ``python``.
+    library calls, ``run`` and, for each step of its own Python code, ``python``.
     ``spread`` is by class of operators, 'all' for the others, the factor within which
     90 % of kernels lie on either side of a prediction. ``clocks`` are the medians of the
     probes at the time, in seconds, by resource.

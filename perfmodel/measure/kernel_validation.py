@@ -20,7 +20,7 @@ from perfmodel.measure.probes import reference_probes
 from perfmodel.measure.score import score
 from perfmodel.measure.session import Plan, Session
 from perfmodel.measure.suite import Shape, kernel_task
-from perfmodel.measure.summary import drift_of, probe_seconds, quality, timed_tasks
+from perfmodel.measure.summary import Drift, drift_of, probe_seconds, quality, timed_tasks
 from perfmodel.measure.timing import Visit, noise_floor
 from perfmodel.measure.validation import SCHEMA, WORST
 from perfmodel.ops import get_operator
@@ -59,7 +59,9 @@ def validate_kernels(
     by_cpu = library.threads == 1
     resource = {task.name: task.probe for task in tasks}
     drift = drift_of(session.visits, resource, by_cpu)
-    timed = {t.task.name: t for t in timed_tasks(tasks, session.visits, drift, by_cpu)}
+    # What a kernel would have taken at the speed that the probes had in the calibration.
+    then = Drift({**drift.probes, **library.clocks}, drift.shares)
+    timed = {t.task.name: t for t in timed_tasks(tasks, session.visits, then, by_cpu)}
     floor = noise_floor(session.visits, by_cpu)
     rows = [
         _row(shape, library, _measured(session.visits, shape.label, by_cpu), t.seconds)

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from perfmodel.errors import InputError
+from perfmodel.machine import PARAMETERS
 from perfmodel.machine.library import Library
 from perfmodel.measure.conditions import Cache
 from perfmodel.measure.roofs import Roof, best_of
@@ -100,11 +101,17 @@ def _efficiency(
     for name, roof in (("compute_share", matrix.get("fp32")), ("memory_share", best_of(last))):
         if roof is not None:
             found[name] = {
-                "value": float(f"{roof.typical / roof.best:.4g}"), "method": "measured",
+                "value": float(f"{_bounded(name, roof.typical / roof.best):.4g}"),
+                "method": "measured",
                 "n": roof.n, "residual": float(f"{roof.residual:.4g}"), "date": library.date,
                 "source": source,
             }  # fmt: skip
     return found
+
+
+def _bounded(name: str, value: float) -> float:
+    known = PARAMETERS[name]
+    return min(max(value, known.least), known.most)
 
 
 def _compute(

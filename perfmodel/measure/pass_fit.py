@@ -139,13 +139,13 @@ def fit_calls(rows: Rows, levels: Sequence[LevelCost]) -> dict[str, CallCost]:
         start = replace(found.get("add.fp32", _BASE), element=_element(mine), n=0)
         _, _, suffix = kind.partition("_")
         if like := found.get(f"add_{suffix}.fp32"):
-            start = replace(start, call=like.call, row=like.row, line=like.line)
+            start = replace(start, call=like.call, row=like.row, line=like.line, miss=like.miss)
         free = ["call", "element"]
         if any(_has_rows(p) for p, _ in mine):
             free.append("row")
         if kind.endswith("_strided"):
-            free.append("line")
-            start = replace(start, line=start.line or 0.3)
+            free += ["line", "miss"]
+            start = replace(start, line=start.line or 0.3, miss=start.miss or 3e-9)
         if kind in ("take", "put"):
             free.append("miss")
             start = replace(start, miss=3e-8)

@@ -2,7 +2,7 @@
 
 A pass costs its call, its inner loops, and the slower of arithmetic and memory:
 
-    time = call + rows (row + miss S(D / last cache)) + (E^4 + B^4)^(1/4) + page x new bytes
+    time = call + rows row + misses miss + (E^4 + B^4)^(1/4) + page x new bytes
     E = work x element
     B = sum over arrays of bytes x r(D) + line x strided elements x 64 r(64 inner)
 
@@ -11,7 +11,9 @@ one. r(D), the seconds a byte, rises from level to level as D passes what the ca
 
     r(D) = r_1 + sum over levels l of (r_{l+1} - r_l) S(D / capacity_l),  S(x) = x^4 / (1 + x^4)
 
-A strided element takes a cache line; the next use of that line is an inner loop away.
+A strided element takes a cache line; the next use of that line is an inner loop away, and
+misses where 64 inner is more than a core's own caches hold. Rows that are gathered or
+scattered miss where D is more than the last cache holds.
 Matrix products sum what they do: see `product_seconds`. Every formula is continuous and
 grows with every size.
 """
@@ -71,16 +73,21 @@ def memory_seconds(c: Columns, levels: Sequence[LevelCost]) -> Array:
 
 def call_seconds(cost: CallCost, c: Columns, levels: Sequence[LevelCost], page: float) -> Array:
     """Return the seconds of passes of one kind and format."""
-    last = levels[-2].capacity if len(levels) > 1 else None
-    distance = np.max(c.reuse, axis=1, initial=0.0)
-    far = overflow(distance, last) if last else np.zeros(len(distance))
     memory = memory_seconds(c, levels)
+    missed = np.zeros(len(memory))
+    if cost.miss:
+        own, last = levels[max(len(levels) - 3, 0)].capacity, levels[-2].capacity
+        assert own is not None, "the levels inside have capacities"
+        assert last is not None, "the levels inside have capacities"
+        again = 1 - 1 / np.maximum(c.rows, 1.0)  # a single loop comes back to no line
+        lines = c.strided * again * overflow(LINE * c.inner, own)
+        far = c.rows * overflow(np.max(c.reuse, axis=1, initial=0.0), last)
+        missed = cost.miss * np.where(c.strided > 0, lines, far)
     if cost.line:
-        again = by_level(LINE * c.inner, levels, "read")
-        memory = memory + cost.line * LINE * c.strided * again
+        memory = memory + cost.line * LINE * c.strided * by_level(LINE * c.inner, levels, "read")
     slower = ((c.work * cost.element) ** SHARPNESS + memory**SHARPNESS) ** (1 / SHARPNESS)
     new = c.fresh * overflow(c.fresh, MAPPED)
-    total: Array = cost.call + c.rows * (cost.row + cost.miss * far) + slower + page * new
+    total: Array = cost.call + c.rows * cost.row + missed + slower + page * new
     return total
 
 
@@ -150,8 +157,8 @@ def kernel_seconds(
 ) -> tuple[float, float, float]:
     """Return the seconds of a kernel, and the ends of its 90 % interval.
 
-    ``python`` counts the calls of its own code (`perfmodel.measure.glue`); ``category``
-    is its operator's class, whose spread the interval has.
+    ``python`` counts the steps of its own code between the calls; ``category`` is its
+    operator's class, whose spread the interval has.
     """
     total = float(np.sum(pass_seconds(passes, library)))
     total += library.run + python * library.python

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import cycle, islice
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,6 @@ from perfmodel.errors import InputError
 from perfmodel.kernels.passes import Pass
 from perfmodel.kernels.registry import Case, Kernel, case, kernels
 from perfmodel.measure.clocks import Call
-from perfmodel.measure.glue import python_calls
 from perfmodel.measure.tasks import CallTask, probe_of
 from perfmodel.ops import get_operator
 
@@ -28,7 +28,7 @@ _RANGES: Mapping[str, tuple[float, float]] = {
     "heads": (1, 16), "lookups": (1, 8192), "bags": (1, 512), "width": (8, 1024),
     "rank": (4, 256), "experts": (2, 8), "top_k": (1, 2), "channels": (1, 512),
     "query_dim": (16, 512), "pad": (1, 3), "tokens": (1, 256), "intermediate": (32, 1024),
-    "boxes": (8, 512), "length": (1, 4096), "samples": (1e3, 1e5), "n_fft": (64, 1024),
+    "boxes": (8, 512), "length": (1, 4096), "samples": (300, 5e4), "n_fft": (32, 1024),
 }  # fmt: skip
 _OF: Mapping[str, Mapping[str, tuple[float, float]]] = {
     "matmul": {"n": (1, 2048), "k": (1, 2048)},
@@ -46,12 +46,12 @@ _ORDERED = (("bags", "lookups"), ("length", "cols"))
 _MULTIPLES = {"group_norm": ("c", 32), "pixel_shuffle": ("c", 4)}
 #: operations and bytes of all passes of the largest and smallest kernel
 _MOST_FLOPS, _MOST_BYTES, _LEAST_BYTES = 2e9, 3e8, 1e3
-_TRIES = 60
+_TRIES = 200
 
 
 @dataclass(frozen=True, eq=False)
 class Shape:
-    """A kernel on tensors of drawn sizes: the passes it states, the calls of its Python code."""
+    """A kernel on tensors of drawn sizes: the passes it states, the steps of its Python code."""
 
     name: str
     sizes: Mapping[str, int]
@@ -91,28 +91,25 @@ def random_shapes(
     of the most operations and bytes that a kernel may have otherwise.
     """
     rng = np.random.default_rng((seed, 20))
-    queue = _in_turn(rng)
-    found: list[Shape] = []
-    for _ in range(count * _TRIES):
-        if len(found) == count:
-            return found
-        shape = _drawn(next(queue), dtype, rng, share)
-        if shape is not None:
-            found.append(shape)
-            progress(float(len(found)), float(count))
-    raise InputError(f"only {len(found)} of {count} shapes could be drawn")
-
-
-def _in_turn(rng: np.random.Generator) -> Iterator[str]:
     groups: dict[str, list[str]] = {}
     for name in kernels():
         groups.setdefault(get_operator(name).category, []).append(name)
-    decks: dict[str, list[str]] = {category: [] for category in groups}
+    decks = {category: _in_turn(names, rng) for category, names in groups.items()}
+    found: list[Shape] = []
+    for category in islice(cycle(groups), count):
+        drawn = (_drawn(next(decks[category]), dtype, rng, share) for _ in range(_TRIES))
+        shape = next((s for s in drawn if s is not None), None)
+        if shape is None:
+            raise InputError(f"no kernel of class {category} could be drawn in these sizes")
+        found.append(shape)
+        progress(float(len(found)), float(count))
+    return found
+
+
+def _in_turn(names: list[str], rng: np.random.Generator) -> Iterator[str]:
     while True:
-        for category, names in groups.items():
-            if not decks[category]:
-                decks[category] = [names[i] for i in rng.permutation(len(names))]
-            yield decks[category].pop()
+        for place in rng.permutation(len(names)):
+            yield names[place]
 
 
 def _drawn(name: str, dtype: str, rng: np.random.Generator, share: float) -> Shape | None:
@@ -141,14 +138,21 @@ def _drawn(name: str, dtype: str, rng: np.random.Generator, share: float) -> Sha
         held = [*made.tensors.inputs, *made.tensors.weights, *made.tensors.outputs]
         if kernel.refusal(made) is not None or sum(map(_bytes, held)) > share * _MOST_BYTES / 3:
             return None
-        passes = kernel.passes(made)
+        passes, python = _stated(kernel, made)
     except (InputError, ValueError):
         return None
     moved = sum(p.bytes for p in passes)
     too_long = sum(p.flops for p in passes) > share * _MOST_FLOPS
     if too_long or not _LEAST_BYTES < moved < share * _MOST_BYTES:
         return None
-    return Shape(name, sizes, dtype, made, kernel, passes, python_calls(kernel, made))
+    return Shape(name, sizes, dtype, made, kernel, passes, python)
+
+
+def _stated(kernel: Kernel, made: Case) -> tuple[tuple[Pass, ...], int]:
+    """Return a kernel's library calls, and the steps of its own code between them."""
+    stated = kernel.passes(made, python=True)
+    steps = sum(p.calls for p in stated if p.kind == "python")
+    return tuple(p for p in stated if p.kind != "python"), round(steps)
 
 
 def _bytes(tensor: Tensor) -> float:
@@ -164,7 +168,7 @@ def shape_of(name: str, sizes: Mapping[str, Any], dtype: str) -> Shape:
 
     made = case(name, sizes, dtype)
     kernel = kernel_for(name, None, made)
-    return Shape(name, sizes, dtype, made, kernel, kernel.passes(made), python_calls(kernel, made))
+    return Shape(name, sizes, dtype, made, kernel, *_stated(kernel, made))
 
 
 def kernel_task(shape: Shape) -> CallTask:

@@ -60,8 +60,9 @@ def verdict(data: Data) -> list[str]:
         f" {found['samples']:,} samples clean"
         if floor["pairs"]
         else "no kernel was visited twice",
-        f"with the machine's drift taken out (probes beside each visit): MAPE"
-        f" {_percent(steady['mape'])}, median {_percent(steady['median_ape'])}",
+        f"at the speed that the probes beside each visit had in the calibration: MAPE"
+        f" {_percent(steady['mape'])}, median {_percent(steady['median_ape'])},"
+        f" {_percent(steady['coverage_90'])} in 90 %",
         f"plain roofline of the same machine: MAPE {_percent(plain['mape'])},"
         f" median {_percent(plain['median_ape'])}",
     ]

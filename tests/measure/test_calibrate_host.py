@@ -115,6 +115,17 @@ def test_the_file_is_a_device_with_its_samples_beside_it(
     assert raw["conditions"]["disturbance"].keys() == {"steal", "pressure", "switches"}
 
 
+def test_two_threads_make_a_device_of_two_units(tmp_path: Path) -> None:
+    file = tmp_path / "two.yaml"
+    assert _calibrate(file, "--threads", "2") == 0
+    machine = load_hardware(str(file))
+    assert machine.name == "some-2-threads"
+    assert {e.count for e in machine.engines} == {2}
+    assert [v.instances for v in machine.memory] == [2, 2, 1, 1]
+    assert machine.library is not None
+    assert machine.library.threads == 2
+
+
 def test_an_interrupted_run_leaves_no_half_file_and_the_next_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

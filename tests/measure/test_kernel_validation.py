@@ -18,7 +18,6 @@ from perfmodel.kernels.registry import kernels
 from perfmodel.machine import load_hardware
 from perfmodel.measure import kernel_validation
 from perfmodel.measure.clocks import NumpyBackend
-from perfmodel.measure.glue import python_calls
 from perfmodel.measure.kernel_validation import scores
 from perfmodel.measure.machine_file import machine_yaml
 from perfmodel.measure.roofs import Roof
@@ -88,15 +87,15 @@ def test_a_wrong_cost_is_named_with_its_place(
 
 
 def test_shapes_are_drawn_from_every_class_and_the_seed_decides() -> None:
-    shapes = random_shapes(30, seed=3, share=0.02)
     classes = {get_operator(name).category for name in kernels()}
+    shapes = random_shapes(len(classes), seed=3, share=0.1)
     assert {s.category for s in shapes} == classes
-    again, other = (random_shapes(9, seed=n, share=0.004) for n in (3, 4))
-    assert [s.label for s in again] == [s.label for s in random_shapes(9, seed=3, share=0.004)]
+    again, other = (random_shapes(5, seed=n, share=0.1) for n in (3, 4))
+    assert [s.label for s in again] == [s.label for s in random_shapes(5, seed=3, share=0.1)]
     assert [s.label for s in again] != [s.label for s in other]
 
 
-def test_python_calls_grow_with_the_steps_and_not_with_the_sizes() -> None:
+def test_python_steps_grow_with_the_steps_and_not_with_the_sizes() -> None:
     def calls(steps: int, hidden: int) -> int:
         sizes = {"steps": steps, "batch": 2, "input": 8, "hidden": hidden}
         return shape_of("rnn", sizes, "fp32").python
@@ -105,15 +104,6 @@ def test_python_calls_grow_with_the_steps_and_not_with_the_sizes() -> None:
     per_step = (calls(12, 16) - calls(8, 16)) / 4
     assert per_step > 1
     assert calls(24, 16) - calls(12, 16) == 12 * per_step
-
-
-def test_counting_calls_leaves_the_profiler_as_it_was() -> None:
-    import sys
-
-    shape = shape_of("relu", {"elements": 10}, "fp32")
-    before = sys.getprofile()
-    assert python_calls(shape.kernel, shape.case) == shape.python
-    assert sys.getprofile() is before
 
 
 def test_a_kernel_runs_on_fresh_arrays_beside_its_probe() -> None:
@@ -203,5 +193,5 @@ def test_what_cannot_be_validated_is_one_line(
 
 
 def test_shapes_that_cannot_be_drawn_are_an_error() -> None:
-    with pytest.raises(InputError, match="could be drawn"):
+    with pytest.raises(InputError, match="could be drawn in these sizes"):
         random_shapes(2, seed=1, share=0.0)
