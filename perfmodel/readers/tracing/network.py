@@ -53,7 +53,7 @@ class Network:
     learned: dict[str, Value] = field(default_factory=dict)
     _names: set[str] = field(default_factory=set)
     _parameters: dict[Any, Tensor] = field(default_factory=dict)
-    _uses: dict[str, list[tuple[str, Dim]]] = field(default_factory=dict)
+    _uses: dict[str, list[tuple[str, Dim, Dim]]] = field(default_factory=dict)
     _filled: list[Value] = field(default_factory=list)
 
     def note(self, text: str) -> None:
@@ -105,7 +105,7 @@ class Network:
                 if weight.is_parameter:
                     self.learned.setdefault(value.stored, value)
                 uses = self._uses.setdefault(value.stored, [])
-                uses.append((f"{name}.{weight.name}", weight.elements))
+                uses.append((f"{name}.{weight.name}", weight.elements, self.count))
         return node.tensors.outputs
 
     def parameter(self, value: Value) -> Tensor:
@@ -227,14 +227,20 @@ class Network:
         self.nodes, self._parameters, self._uses, self.notes, self._names, self.learned = state
 
     def shared(self) -> dict[str, str]:
-        """Return which weights are one stored tensor: those of one name and size."""
+        """Return which weights are one stored tensor: those of one name and size.
+
+        A weight that a loop reads in every execution is one tensor, too.
+        """
         out: dict[str, str] = {}
         for stored, uses in self._uses.items():
             alike: dict[str, list[str]] = {}
-            for weight, elements in uses:
+            looped = set()
+            for weight, elements, count in uses:
                 alike.setdefault(str(elements), []).append(weight)
+                if not same(count, 1):
+                    looped.add(weight)
             for group in alike.values():
-                if len(group) > 1:
+                if len(group) > 1 or looped & set(group):
                     out.update(dict.fromkeys(group, stored))
         return out
 

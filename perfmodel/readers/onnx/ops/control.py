@@ -92,8 +92,10 @@ def loop(call: Call) -> Made:
     with call.net.times(trips):
         made = call.subgraph(body, [before, going, *changing])
     states = made[1 : 1 + len(carried)]
-    states = [_grown(first, state, trips) for first, state in zip(carried, states, strict=True)]
-    stacked = [_stacked(call, v, trips) for v in made[1 + len(carried) :]]
+    states = [_grown(call, i, first, state, trips)
+              for i, (first, state) in enumerate(zip(carried, states, strict=True))]  # fmt: skip
+    stacked = [_stacked(call, v, trips, 0, f".stacked{i}")
+               for i, v in enumerate(made[1 + len(carried) :])]  # fmt: skip
     return [*states, *stacked]
 
 
@@ -102,7 +104,7 @@ def _unknown(value: Value) -> Value:
     return replace(value, data=None)
 
 
-def _grown(first: Value, last: Value, trips: Dim) -> Value:
+def _grown(call: Call, i: int, first: Value, last: Value, trips: Dim) -> Value:
     """Return a carried value after all executions, where one makes it longer by a step."""
     if last.items is not None:
         added = len(last.items) - len(first.items or [])
@@ -115,17 +117,24 @@ def _grown(first: Value, last: Value, trips: Dim) -> Value:
         a if same(a, b) else a + (b - a) * trips
         for a, b in zip(first.shape, last.shape, strict=True)
     )
-    return last if all(map(same, shape, last.shape)) else replace(last, shape=shape, tensor=(
-        None if last.tensor is None else replace(last.tensor, shape=shape)
-    ))  # fmt: skip
+    if all(map(same, shape, last.shape)) or last.is_constant:
+        return last
+    after = tuple(a - b for a, b in zip(shape, last.shape, strict=True))
+    before = (0,) * last.rank
+    return call.emit("pad", last, before=before, after=after, suffix=f".grown{i}")[0]
 
 
-def _stacked(call: Call, value: Value, trips: Dim) -> Value:
-    """Return what every execution gives, along a new first axis."""
-    shape = (trips, *value.shape)
-    if value.tensor is None:
-        return Value("", value.dtype, shape, stored=value.stored or call.name)
-    return replace(value, shape=shape, data=None, tensor=replace(value.tensor, shape=shape))
+def _stacked(call: Call, value: Value, trips: Dim, axis: int, suffix: str) -> Value:
+    """Return what every execution gives, along a new axis: copied there at the end."""
+    shape: list[Dim] = list(value.shape)
+    axis = axis if axis >= 0 else len(shape) + 1 + axis
+    shape.insert(axis, trips)
+    if value.is_constant:
+        return Value("", value.dtype, tuple(shape), stored=value.stored or call.name)
+    one: list[Dim] = list(shape)
+    repeats: list[Dim] = [1 for _ in shape]
+    one[axis], repeats[axis] = 1, trips
+    return call.emit("tile", call.view(value, one), repeats=tuple(repeats), suffix=suffix)[0]
 
 
 @handles("Scan")
@@ -145,38 +154,29 @@ def scan(call: Call) -> Made:
         for a, v in zip(axes, scanned, strict=False)
     ]
     trips = scanned[0].shape[places[0]]
-    drop = {0} if batched else set()
-    inner = [
-        Value(v.name, v.dtype, tuple(d for i, d in enumerate(v.shape) if i not in {p, *drop}),
-              tensor=call.net.tensor(v))
-        for v, p in zip(scanned, places, strict=True)
-    ]  # fmt: skip
-    carried = [
-        Value(v.name, v.dtype, v.shape[1:] if batched else v.shape, tensor=call.net.tensor(v))
-        for v in states
-    ]
-    fed = [_reshaped(v) for v in (*carried, *inner)]
     batch = scanned[0].shape[0] if batched else 1
     with call.net.times(trips * batch):
-        made = call.subgraph(body, fed)
+        fed = [_sample(call, v, i) if batched else v for i, v in enumerate(states)]
+        for i, (value, place) in enumerate(zip(scanned, places, strict=True), len(states)):
+            inner = _sample(call, value, i) if batched else value
+            at = place - 1 if batched else place
+            (taken,) = call.emit("slice", inner, axis=at, start=0, length=1, suffix=f".place{i}")
+            fed.append(call.view(taken, [d for a, d in enumerate(inner.shape) if a != at]))
+        made = call.subgraph(body, [replace(v, data=None) for v in fed])
     out_axes = call.attr("scan_output_axes", [0] * (len(made) - len(states)))
     outputs: list[Value] = []
     for i, value in enumerate(made):
-        shape = list(value.shape)
         if i >= len(states):
-            axis = out_axes[i - len(states)] if i - len(states) < len(out_axes) else 0
-            shape.insert(axis if axis >= 0 else len(shape) + 1 + axis, trips)
-        if batched:
-            shape.insert(0, batch)
-        tensor = value.tensor
-        outputs.append(replace(value, shape=tuple(shape), data=None, tensor=(
-            None if tensor is None else replace(tensor, shape=tuple(shape)))))  # fmt: skip
+            axis = int(out_axes[i - len(states)]) if i - len(states) < len(out_axes) else 0
+            value = _stacked(call, value, trips, axis, f".stacked{i}")
+        outputs.append(_stacked(call, value, batch, 0, f".batch{i}") if batched else value)
     return outputs
 
 
-def _reshaped(value: Value) -> Value:
-    assert value.tensor is not None
-    return replace(value, tensor=replace(value.tensor, shape=value.shape))
+def _sample(call: Call, value: Value, i: int) -> Value:
+    """Return one sample of an input of the first Scan, whose first axis is the batch."""
+    (taken,) = call.emit("slice", value, axis=0, start=0, length=1, suffix=f".sample{i}")
+    return call.view(taken, value.shape[1:])
 
 
 @handles("SequenceConstruct", treatment="free")
