@@ -29,7 +29,7 @@ class Rows(torch.nn.Module):
 def exported(folder: Path) -> str:
     batch, length = torch.export.Dim("batch", max=64), torch.export.Dim("length", max=32)
     inputs = (torch.randn(3, 5, 6),)
-    program = torch.export.export(Rows(), inputs, dynamic_shapes=({0: batch, 1: length},))
+    program = torch.export.export(Rows().eval(), inputs, dynamic_shapes=({0: batch, 1: length},))
     file = folder / "rows.pt2"
     torch.export.save(program, file)
     return str(file)
@@ -87,6 +87,14 @@ def test_training_draws_the_masks_of_dropout(tmp_path: Path) -> None:
     result = perfmodel.analyze(exported(tmp_path), "h100-sxm", phase="training")
     assert "dropout_grad" in {r["op"] for r in result.operators}
     assert result.totals["macs"] > 2 * 3 * 5 * (48 + 64)
+
+
+def test_training_is_the_same_with_fixed_sizes(tmp_path: Path) -> None:
+    fixed = perfmodel.from_torch(Rows(), torch.randn(3, 5, 6))
+    opened = perfmodel.load_workload(exported(tmp_path))
+    totals = [perfmodel.analyze(w, "h100-sxm", phase="training").totals for w in (fixed, opened)]
+    for key in ("parameters", "macs", "flops", "bytes", "peak_memory_bytes"):
+        assert totals[0][key] == totals[1][key], key
 
 
 @pytest.mark.parametrize("content", [b"", b"text, no archive", bytes(range(256)) * 8])
