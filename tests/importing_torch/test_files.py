@@ -147,6 +147,32 @@ def test_a_module_that_cannot_be_exported_says_why() -> None:
         perfmodel.from_torch("resnet", torch.randn(3))
 
 
+def test_rows_at_computed_places_are_real_numbers() -> None:
+    class Places(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table = torch.nn.Embedding(9, 4)
+
+        def forward(self, places: Any) -> Any:
+            return self.table(places + 1)
+
+    graph = perfmodel.from_torch(Places(), torch.arange(5)).bind()
+    assert [(n.op.name, n.output.dtype) for n in graph.nodes] == [
+        ("add", "int64"), ("embedding", "fp32")
+    ]  # fmt: skip
+
+
+def test_heads_are_split_and_joined_without_a_copy() -> None:
+    class Heads(torch.nn.Module):
+        def forward(self, x: Any) -> Any:
+            q = x.unflatten(-1, (2, 4)).transpose(1, 2)
+            y = torch.nn.functional.scaled_dot_product_attention(q, q, q)
+            return y.transpose(1, 2).flatten(2)
+
+    graph = perfmodel.from_torch(Heads(), torch.randn(2, 3, 8)).bind()
+    assert [n.op.name for n in graph.nodes] == ["attention"]
+
+
 def test_an_operator_of_others_is_unknown() -> None:
     library = torch.library.Library("perfmodel_test", "DEF")
     library.define("odd(Tensor x) -> Tensor")
