@@ -57,9 +57,6 @@ class KernelGroup:
         """The operator's class: dense, elementwise, attention, ..."""
         return registry()[self.op].category
 
-    def __len__(self) -> int:
-        return len(self.rows)
-
 
 @dataclass(frozen=True)
 class _Row:

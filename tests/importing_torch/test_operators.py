@@ -71,6 +71,9 @@ FORMS: dict[str, tuple[Callable[..., Any], list[tuple[int, ...]], set[str]]] = {
     "flat pools": (lambda x: F.avg_pool1d(x, 2) + F.max_pool1d(x, 2), [(2, 4, 8)], {"add"}),
     "norms": (lambda x: F.instance_norm(F.group_norm(x, 2)), [IMAGE],
               {"group_norm"}),
+    "norms without weights": (
+        lambda x: F.layer_norm(x, (6,)) + F.rms_norm(x, (6,)) + F.batch_norm(
+            x, torch.zeros(6), torch.ones(6)), [X], {"layer_norm", "rms_norm", "batch_norm"}),
     "shuffles": (lambda x: F.pixel_unshuffle(F.pixel_shuffle(x, 2), 4), [IMAGE],
                  {"pixel_shuffle", "pixel_unshuffle"}),
     "gathers": (lambda x: (x[:, torch.tensor([0, 2, 1])], x.gather(1, x.argsort(1)), x.roll(1, 0)),
@@ -100,6 +103,7 @@ def test_forms_become_their_operators_with_pytorchs_shapes(name: str) -> None:
     workload = perfmodel.from_torch(Net(function), inputs)
     graph = workload.bind()
     assert operators <= {n.op.name for n in graph.nodes}
+    assert graph.parameters() == 0
     assert not [n for n in graph.notes if "bytes only" in n]
     assert not [n for n in graph.nodes if n.op.coverage == "unknown"]
     made = function(*inputs)

@@ -130,6 +130,10 @@ class Call(Step):
             return value
         if value.is_constant and value.tensor is None:
             return replace(value, shape=shape, data=None)
+        before = value.axes
+        if before is not None and value.seen is not None and value.tensor is None:
+            # One order after another is one order; the old one back is no view at all.
+            return self.turned(value.seen, [before[a] for a in axes])
         moved = [a for a in axes if not same(value.shape[a], 1)]
         if moved == sorted(moved):
             return self.view(value, shape)

@@ -95,9 +95,8 @@ def decomposed(torch: Any, program: Any) -> Any:
         aliases = any(a.alias_info is not None for a in op._schema.arguments)
         if (op.namespace, name) in known and name not in _DECOMPOSED and not aliases:
             table.pop(op)
-    table[torch.ops.aten.dropout.default] = _dropout(torch)
     try:
-        with _quiet():
+        with _quiet(), _whole_dropouts(torch, program):
             return program.run_decompositions(table)
     except Exception as error:
         raise InputError(
@@ -118,13 +117,25 @@ def _library(torch: Any) -> Any:
     return library
 
 
-def _dropout(torch: Any) -> Any:
+@contextmanager
+def _whole_dropouts(torch: Any, program: Any) -> Iterator[None]:
+    """Have dropouts stay what they are while a program is decomposed; it is left as it was."""
     _library(torch)
-
-    def dropout(input: Any, p: float, train: bool) -> Any:
-        return torch.ops.perfmodel.dropout(input, p)
-
-    return dropout
+    before = [
+        (n, n.target, n.args, n.kwargs)
+        for n in program.graph.nodes
+        if n.target is torch.ops.aten.dropout.default
+    ]
+    for node, _, args, kwargs in before:
+        rate = args[1] if len(args) > 1 else kwargs.get("p", 0.5)
+        node.target, node.args, node.kwargs = (
+            torch.ops.perfmodel.dropout.default, (args[0] if args else kwargs["input"], rate), {},
+        )  # fmt: skip
+    try:
+        yield
+    finally:
+        for node, target, args, kwargs in before:
+            node.target, node.args, node.kwargs = target, args, kwargs
 
 
 @contextmanager

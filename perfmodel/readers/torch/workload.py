@@ -104,7 +104,9 @@ class TorchWorkload(Workload):
 
     def trace(self, sizes: Mapping[str, Any], phase: str, precision: Precision) -> Graph:
         """Return the graph for sizes by name, as numbers or Symbols."""
-        net = Network(precision, self.main)
+        # With open sizes the file that the graph becomes says what training changes.
+        fixed = not any(isinstance(v, Symbol) for v in sizes.values())
+        net = Network(precision, self.main, training=fixed and phase == "training")
         values = {s: sizes[n] for s, n in self.names.items() if n in sizes}
         walker = Walker(net, Sizes(values, self._most()))
         given, fed, parameters = self._given(walker)

@@ -42,6 +42,7 @@ class Network:
     precision : the network's formats; a node's own is kept where it differs.
     main : the float format of the file that ``precision`` stands for.
     notes : what was assumed on the way, for the coverage line.
+    training : operators are added as training runs them.
     learned : the stored tensors that are parameters of nodes, by name.
     """
 
@@ -50,6 +51,7 @@ class Network:
     nodes: list[Node] = field(default_factory=list)
     notes: dict[str, int] = field(default_factory=dict)
     count: Dim = 1
+    training: bool = False
     learned: dict[str, Value] = field(default_factory=dict)
     _names: set[str] = field(default_factory=set)
     _parameters: dict[Any, Tensor] = field(default_factory=dict)
@@ -95,6 +97,8 @@ class Network:
         if len(self.nodes) >= MAX_NODES:
             raise InputError(f"over {MAX_NODES:,} nodes")
         name = self.name(wanted)
+        if self.training:
+            op = op.for_training()
         node = bind_operator(name, op, inputs, precision or self.precision, self.count, given)
         if precision is not None and precision != self.precision:
             node = Node(node.name, op, node.tensors, self.count, precision=precision)

@@ -14,6 +14,9 @@ from perfmodel.readers.tracing import integers
 from perfmodel.readers.tracing.network import Network
 from perfmodel.readers.tracing.values import Data, Value, data_of
 
+#: formats of places and truth values, which are no activations whatever made them
+_INDICES = frozenset({"int64", "int32", "int16", "bool"})
+
 
 class Step(ABC):
     """One operation of the model as its handler sees it; a reader's own form of it adds the rest.
@@ -76,7 +79,8 @@ class Step(ABC):
         """Return the formats of a node with weights of its own, None where the network's fit."""
         net = self.net.precision
         form = self.net.format(weight.dtype, "weight")
-        active = inputs[0].dtype if inputs and inputs[0].role != "index" else net.activation
+        numbers = inputs and inputs[0].role != "index" and inputs[0].dtype not in _INDICES
+        active = inputs[0].dtype if numbers else net.activation
         if form == net.weight and active == net.activation:
             return None
         return replace(net, name=f"{form}/{active}", weight=form, activation=active)
