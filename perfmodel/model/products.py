@@ -58,6 +58,8 @@ def products(
         part = memory * (gemm.macs / macs)
         partial = gemm.groups * gemm.m * gemm.n * traffic.accumulator_bytes
         depth = gemm.k * stretch
+        time: Dim
+        alone: Dim
         time, alone = gemm_seconds(gemm.groups, gemm.m, gemm.n, depth, part, partial, on)
         if gpu and engine.kind == "vector":
             # A product with a vector has kernels without tiles.

@@ -52,11 +52,6 @@ class KernelGroup:
     rows: Rows
     measured: Array
 
-    @property
-    def category(self) -> str:
-        """The operator's class: dense, elementwise, attention, ..."""
-        return registry()[self.op].category
-
 
 @dataclass(frozen=True)
 class _Row:
