@@ -234,12 +234,10 @@ def _outer_to_inner(axes: list[int], strides: tuple[tuple[int, ...], ...]) -> li
     for axis in reversed(axes):
         place = len(order)
         for at in reversed(range(len(order))):
-            pairs = [(abs(s[axis]), abs(s[order[at]])) for s in strides]
-            told = [far < near for far, near in pairs if far and near]
-            if told and not all(told):
+            told = [abs(s[axis]) < abs(s[order[at]]) for s in strides if s[axis] and s[order[at]]]
+            if not all(told):
                 break
-            if told:
-                place = at
+            place = at if told else place
         order.insert(place, axis)
     return order[::-1]
 
