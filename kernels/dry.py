@@ -213,8 +213,7 @@ def innermost(
     As NumPy's iterator does: axes of size 1 vanish, the rest are sorted by stride,
     neighbours are merged where every operand steps through both as through one.
     """
-    axes = _outer_to_inner([i for i, n in enumerate(shape) if n != 1], strides)
-    if not axes:
+    if not (axes := _outer_to_inner([i for i, n in enumerate(shape) if n != 1], strides)):
         return 1.0, True
     merged_n = shape[axes[-1]]
     step = [s[axes[-1]] for s in strides]
