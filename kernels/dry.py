@@ -213,8 +213,7 @@ def innermost(
     As NumPy's iterator does: axes of size 1 vanish, the rest are sorted by stride,
     neighbours are merged where every operand steps through both as through one.
     """
-    axes = _outer_to_inner([i for i, n in enumerate(shape) if n != 1], strides)
-    if not axes:
+    if not (axes := _outer_to_inner([i for i, n in enumerate(shape) if n != 1], strides)):
         return 1.0, True
     merged_n = shape[axes[-1]]
     step = [s[axes[-1]] for s in strides]
@@ -234,12 +233,10 @@ def _outer_to_inner(axes: list[int], strides: tuple[tuple[int, ...], ...]) -> li
     for axis in reversed(axes):
         place = len(order)
         for at in reversed(range(len(order))):
-            pairs = [(abs(s[axis]), abs(s[order[at]])) for s in strides]
-            told = [far < near for far, near in pairs if far and near]
-            if told and not all(told):
+            told = [abs(s[axis]) < abs(s[order[at]]) for s in strides if s[axis] and s[order[at]]]
+            if not all(told):
                 break
-            if told:
-                place = at
+            place = at if told else place
         order.insert(place, axis)
     return order[::-1]
 
