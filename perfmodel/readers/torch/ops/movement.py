@@ -162,7 +162,8 @@ def _gathered(call: Call, x: Value, places: list[Value]) -> Made:
 
 @handles("scatter", "scatter_add", "scatter_reduce", "index_put", "_unsafe_index_put",
          "index_add", "index_copy", "index_fill", "masked_scatter", "slice_scatter",
-         "select_scatter", "diagonal_scatter", "index_reduce", treatment="bounded")  # fmt: skip
+         "select_scatter", "diagonal_scatter", "index_reduce", "resize_",
+         treatment="bounded")  # fmt: skip
 def put(call: Call) -> Made:
     """A copy of the tensor with values put in, or added, at places."""
     return call.bytes_only()

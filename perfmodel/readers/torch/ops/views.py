@@ -26,7 +26,8 @@ def view(call: Call) -> Made:
 @handles(
     "alias", "detach", "lift_fresh_copy", "lift", "positive", "resolve_conj", "resolve_neg",
     "sym_constrain_range_for_size", "_assert_tensor_metadata", "_assert_scalar",
-    "sym_size", "sym_numel", "sym_stride", "sym_storage_offset", treatment="free",
+    "sym_is_contiguous", "sym_size", "sym_numel", "sym_stride", "sym_storage_offset",
+    treatment="free",
 )  # fmt: skip
 def same_values(call: Call) -> Made:
     """The tensor itself, or a size, which is known."""
