@@ -154,6 +154,9 @@ def flat_row(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def plain(value: Any) -> Any:
     """Return ``value`` as JSON has it: whole numbers as ints, no NaN, no array."""
+    kind = type(value)
+    if kind is int or kind is str:  # most of a table
+        return value
     if isinstance(value, Mapping):
         return {k: plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):

@@ -6,7 +6,8 @@ folded; everything else goes to the operator's handler.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,6 +39,8 @@ _RANDOM = {
 }  # fmt: skip
 _CONTROL = {"If", "Loop", "Scan", "SequenceMap"}
 MAX_GRAPH_DEPTH = 30
+#: visits to nodes for running loops step by step, in all
+MAX_STEPPED = 20_000
 MALFORMED = (
     TypeError, ValueError, IndexError, KeyError, ZeroDivisionError, OverflowError,
     AttributeError, AssertionError, StopIteration, RecursionError, MemoryError,
@@ -50,18 +53,21 @@ Scope = dict[str, Value]
 class Importer:
     """One import of a model into a Network.
 
-    ``values`` are integers that the user gave for tensors by name; ``unknown``
-    collects operators without a handler; ``batch`` is (the file's, the wanted) size of
-    the first axis where the user sets one that the file fixes.
+    ``values`` are integers that the user gave for tensors by name, ``taken`` those of
+    them that found their tensor; ``batch`` is (the file's, the wanted) size of the first
+    axis where the user sets one that the file fixes; ``visits`` counts nodes, those of a
+    body as often as it is imported.
     """
 
     model: Model
     net: Network
     values: Mapping[str, Sequence[int]] = field(default_factory=dict)
-    unknown: dict[str, int] = field(default_factory=dict)
+    taken: set[str] = field(default_factory=set)
     sizes: Mapping[str, Dim] = field(default_factory=dict)
     batch: tuple[int, Dim] | None = None
     depth: int = 0
+    visits: int = 0
+    _stepped: int = 0
     #: what tells the stored tensors of a graph inside a node from others of that name
     place: str = ""
     #: operators that read each tensor of the graph under way
@@ -128,8 +134,26 @@ class Importer:
             tensor.name, tensor_format(tensor), shape, data, stored=self.place + tensor.name
         )
 
+    def given(self, name: str) -> Sequence[int] | None:
+        """Return the numbers that the user gave for ``name``."""
+        if name in self.values:
+            self.taken.add(name)
+        return self.values.get(name)
+
+    @contextmanager
+    def stepping(self) -> Iterator[Callable[[], bool]]:
+        """Run a body step by step; yields whether one more step is within reason."""
+        start = self.visits
+        try:
+            yield lambda: self._stepped + self.visits - start < MAX_STEPPED
+        finally:
+            self._stepped += self.visits - start
+
     def node(self, node: Any, scope: Scope, shapes: Mapping[str, Any]) -> None:
         """Import one node and put its outputs into ``scope``."""
+        self.visits += 1
+        if self.visits > self.model.most_visits:
+            raise InputError(f"{self.model.file}: its nested graphs and functions go on and on")
         domain = "" if node.domain == "ai.onnx" else node.domain
         inputs: list[Value | None] = []
         for name in node.input:
@@ -170,8 +194,9 @@ class Importer:
 
     def _given(self, name: str, value: Value) -> Value:
         """Return ``value`` with the numbers that the user gave for it."""
-        if name in self.values and value.data is None:
-            data = data_of(list(self.values[name]))
+        numbers = self.given(name)
+        if numbers is not None and value.data is None:
+            data = data_of(list(numbers))
             if not value.shape and data.size == 1:
                 data = data.reshape(())
             value.data, value.shape = data, tuple(data.shape)
@@ -249,8 +274,6 @@ class Importer:
     def _without_handler(
         self, call: Call, scope: Scope, shapes: Mapping[str, Any]
     ) -> Sequence[Value]:
-        kind = f"{call.domain}::{call.op}" if call.domain else call.op
-        self.unknown[kind] = self.unknown.get(kind, 0) + 1
         made_shapes, formats = [], []
         first = next((v for v in call.inputs if v is not None), None)
         for name in call.outputs:

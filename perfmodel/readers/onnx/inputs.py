@@ -8,7 +8,7 @@ is one, else that of the input and axis (``image_2``).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -176,6 +176,19 @@ def check_names(file: str, given: Mapping[str, Any], inputs: Sequence[ModelInput
             raise InputError(
                 f"--input {name}={'x'.join(map(str, shape))} has {len(shape)} axes,"
                 f" expected {len(declared)}: {names[name]}"
+            )
+
+
+def check_values(
+    file: str, given: Iterable[str], taken: Collection[str], inputs: Sequence[ModelInput]
+) -> None:
+    """Raise InputError where `--value` names neither an input nor a tensor of the model."""
+    names = {i.name for i in inputs}
+    for name in given:
+        if name not in names and name not in taken:
+            raise InputError(
+                f"--value {name}: {file} has no input or tensor of that name",
+                mend=did_you_mean(name, names),
             )
 
 

@@ -23,6 +23,7 @@ from perfmodel.readers.onnx.inputs import (
     ModelInput,
     batch_axes,
     check_names,
+    check_values,
     model_inputs,
     need_sizes,
     open_sizes,
@@ -98,9 +99,12 @@ class OnnxWorkload(Workload):
         scope = {item.name: self._input(item, bound, net, sizes) for item in self.inputs}
         fed = tuple(v.tensor for v in scope.values() if v.tensor is not None)
         try:
-            return net, fed, importer.graph(self.model.proto.graph, scope)
+            outputs = importer.graph(self.model.proto.graph, scope)
         except MALFORMED as error:
             raise _senseless(self.model.file, error) from error
+        net.finish()
+        check_values(self.model.file.name, self.values, importer.taken, self.inputs)
+        return net, fed, outputs
 
     def _bound(self, sizes: Mapping[str, Any]) -> dict[str, Any]:
         """Return the open sizes' values: set by name, by `batch`, or by a whole shape."""
