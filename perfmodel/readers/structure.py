@@ -32,7 +32,7 @@ _SHAPES: dict[str, tuple[Sequence[int], str]] = {
     "size": ((), "a whole number or an expression"),
     "pair": ((1, 2, 3), "a size, or one for each axis, as [height, width]"),
     "pads": ((1, 2, 3, 4, 6), "a size, one for each axis, or [top, left, bottom, right]"),
-    "sizes": (range(1, 17), "a list of sizes"),
+    "sizes": (range(17), "a list of sizes"),
 }
 
 

@@ -39,6 +39,7 @@ class _Use:
     stored: str
     weight: str
     tensor: Tensor
+    repeated: bool
 
 
 @dataclass
@@ -117,7 +118,9 @@ class Network:
         for weight in node.tensors.own_weights:
             value = (stored or {}).get(weight.name)
             if value is not None and value.stored is not None:
-                self._uses.append(_Use(value.stored, f"{name}.{weight.name}", weight))
+                place = f"{name}.{weight.name}"
+                repeated = not same(self.count, 1)
+                self._uses.append(_Use(value.stored, place, weight, repeated))
         return node.tensors.outputs
 
     def parameter(self, value: Value) -> Tensor:
@@ -235,15 +238,18 @@ class Network:
                 self.add(stored, op, [], stored={"weight": value})
 
     def shared(self) -> dict[str, str]:
-        """Return which weights are one stored tensor: those of one name and size."""
-        alike: dict[tuple[str, str], list[str]] = {}
+        """Return which weights are one stored tensor: those of one name and size.
+
+        A weight of a node that is executed several times is one, too.
+        """
+        alike: dict[tuple[str, str], list[_Use]] = {}
         for use in self._uses:
-            alike.setdefault((use.stored, str(use.tensor.elements)), []).append(use.weight)
+            alike.setdefault((use.stored, str(use.tensor.elements)), []).append(use)
         return {
-            weight: stored
+            use.weight: stored
             for (stored, _), group in alike.items()
-            if len(group) > 1
-            for weight in group
+            if len(group) > 1 or group[0].repeated
+            for use in group
         }
 
 

@@ -104,7 +104,12 @@ class _Loop:
         if never or (limit is not None and same(limit, 0)):
             return self._nothing()
         whole = self._whole(1 if limit is None else limit)
-        if limit is not None and whole.counted and whole.plain and not self._cheap(limit):
+        if (
+            limit is not None
+            and whole.counted
+            and whole.plain
+            and not self._worth_steps(limit, whole)
+        ):
             return self._multiplied(whole)
         steps = _Steps(Trial()) if limit is None and whole.counted else self._steps(limit)
         if not steps.ended:
@@ -132,10 +137,16 @@ class _Loop:
             return 0 if isinstance(limit, int | float) and limit < 0 else None
         return int(limit)
 
-    def _cheap(self, limit: Dim) -> bool:
-        """Tell whether running step by step costs little, and tells the states' values."""
-        small = isinstance(limit, int) and limit * len(self.body.node) <= MAX_VISITS / 3
-        return small and any(v.data is not None for v in self.states)
+    def _worth_steps(self, limit: Dim, whole: _Whole) -> bool:
+        """Tell whether running step by step costs little, and tells more.
+
+        It tells the values that states end with, and what a step's number decides.
+        """
+        if not isinstance(limit, int):
+            return False
+        visits = limit * len(self.body.node)
+        counts = any(v.data is not None for v in self.states) and visits <= MAX_VISITS / 3
+        return counts or (bool(whole.trial.noted) and visits <= MAX_VISITS)
 
     def _whole(self, trips: Dim) -> _Whole:
         """Import the body for all its executions, and take it out again."""
@@ -150,16 +161,13 @@ class _Loop:
         plain = error is None and all(map(_alike, self.states, made[1:]))
         return _Whole(trips, trial, made, error, counted, plain)
 
-    def _body(
-        self, states: Sequence[Value], step: int | None = None, going: bool | None = None
-    ) -> list[Value]:
+    def _body(self, states: Sequence[Value], step: int | None = None) -> list[Value]:
         before = Value(self.body.input[0].name, "int64", ())
-        on = Value(self.body.input[1].name, "bool", ())
+        # Where the body runs, its condition holds.
+        going = Value(self.body.input[1].name, "bool", (), data_of([True], ()))
         if step is not None:
             before.data = data_of([step], ())
-        if going is not None:
-            on.data = data_of([going], ())
-        return self.call.subgraph(self.body, [before, on, *states])
+        return self.call.subgraph(self.body, [before, going, *states])
 
     def _steps(self, limit: Dim | None) -> _Steps:
         """Run the body with the numbers that each step has, as long as they are known."""
@@ -172,7 +180,7 @@ class _Loop:
                 start = len(net.nodes)
                 states = [_stepping(self.call, v) for v in states]
                 try:
-                    made.append(self._body(states, len(made), True))
+                    made.append(self._body(states, len(made)))
                 except InputError:
                     break
                 parts.append(net.nodes[start:])
@@ -218,9 +226,9 @@ class _Loop:
         if whole.error is not None:
             # Its first step, with the numbers that this one has.
             with call.net.times(trips):
-                return self._after([self._body(self.states, 0, True)], trips)
+                return self._open_ended(self._after([self._body(self.states, 0)], trips))
         if whole.plain or same(trips, 1):
-            return self._multiplied(whole)
+            return self._open_ended(self._multiplied(whole), grows=not whole.plain)
         call.net.note(f"Loop '{call.name}' has tensors that grow: their middle size is taken")
         ends = list(zip(self.states, whole.made[1:], strict=False))
         middle = [_changing(call, _grown(a, b, (trips - 1) // 2)) for a, b in ends]
@@ -230,6 +238,13 @@ class _Loop:
             *(_grown(a, b, trips, m) for (a, b), m in zip(ends, made[1:], strict=False)),
             *(_stacked(call, v, trips) for v in made[1 + len(ends) :]),
         ]
+
+    def _open_ended(self, made: list[Value], grows: bool = True) -> list[Value]:
+        """Mark the outputs whose sizes depend on how often the body runs."""
+        if self._limit() is None:
+            for value in made[0 if grows else len(self.states) :]:
+                value.bound = True
+        return made
 
     def _after(self, made: Sequence[Sequence[Value]], trips: Dim) -> list[Value]:
         """Return the loop's outputs: the last states, and what every step gives."""
@@ -243,7 +258,7 @@ class _Loop:
         shapes: list[tuple[Dim, ...]] = [()] * len(self.body.output)
         with self.call.net.aside() as trial:
             try:
-                for i, value in enumerate(self._body(self.states, 0, True)):
+                for i, value in enumerate(self._body(self.states, 0)):
                     formats[i], shapes[i] = value.dtype, value.shape
             except InputError:
                 pass  # what it would have done matters to nobody
