@@ -11,6 +11,7 @@ from perfmodel.core.dims import same
 from perfmodel.errors import InputError
 from perfmodel.ops import make_operator
 from perfmodel.readers.onnx import integers
+from perfmodel.readers.onnx.attributes import attribute_value
 from perfmodel.readers.tracing.network import Network, role_of
 from perfmodel.readers.tracing.values import Data, Value, data_of
 
@@ -58,7 +59,9 @@ class Call:
         if name not in self.attributes:
             return default
         if name not in self.constants:
-            self.constants[name] = self.importer.attribute(self.attributes[name])
+            self.constants[name] = attribute_value(
+                self.attributes[name], self.importer.stored, self.importer.sparse
+            )
         return self.constants[name]
 
     def wants(self, i: int) -> bool:

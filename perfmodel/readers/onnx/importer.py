@@ -12,25 +12,29 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from perfmodel.core import Dim
-from perfmodel.core.dims import largest, product
+from perfmodel.core.dims import largest, product, show_shape
 from perfmodel.core.symbols import is_symbolic
 from perfmodel.errors import InputError, shorten
+from perfmodel.readers.onnx.attributes import with_attributes
 from perfmodel.readers.onnx.call import Call
 from perfmodel.readers.onnx.fold import fold
 from perfmodel.readers.onnx.formats import FORMAT_OF
 from perfmodel.readers.onnx.handlers import handler_of
-from perfmodel.readers.onnx.inputs import declared_shape
+from perfmodel.readers.onnx.inputs import declared_shape, give_numbers
 from perfmodel.readers.onnx.integers import keep_codes
 from perfmodel.readers.onnx.model import (
+    DEFAULT_OPSET,
     MAX_ELEMENTS,
     Model,
+    domain_of,
+    imported_opsets,
     tensor_data,
     tensor_format,
     tensor_shape,
 )
-from perfmodel.readers.onnx.order import called, in_order, reads_of, with_attributes
+from perfmodel.readers.onnx.order import called, in_order, readers_of
 from perfmodel.readers.tracing.network import Network
-from perfmodel.readers.tracing.values import Value, data_of
+from perfmodel.readers.tracing.values import Value
 
 #: operators whose output is not the same every time
 _RANDOM = {
@@ -67,11 +71,16 @@ class Importer:
     batch: tuple[int, Dim] | None = None
     depth: int = 0
     visits: int = 0
+    #: version of each domain's operators, in the function under way
+    opsets: Mapping[str, int] = field(default_factory=dict)
     _stepped: int = 0
     #: what tells the stored tensors of a graph inside a node from others of that name
     place: str = ""
     #: operators that read each tensor of the graph under way
     readers: dict[str, list[str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.opsets = self.opsets or self.model.opsets
 
     def for_batch(self, shape: list[Dim], elements: Dim) -> list[Dim]:
         """Return a fixed shape with the file's batch replaced by the wanted one, if that fits."""
@@ -94,12 +103,9 @@ class Importer:
             if tensor.name not in scope or scope[tensor.name].tensor is None:
                 scope[tensor.name] = self.stored(tensor)
         for sparse in proto.sparse_initializer:
-            value = self.stored(sparse.values)
-            scope[value.name] = Value(
-                value.name, value.dtype, tuple(int(d) for d in sparse.dims), stored=value.name
-            )
+            scope[sparse.values.name] = self.sparse(sparse)
         shapes = {info.name: info for info in (*proto.value_info, *proto.output)}
-        outside, self.readers = self.readers, _readers(proto)
+        outside, self.readers = self.readers, readers_of(proto)
         self.depth += 1
         try:
             for node in in_order(proto.node, scope, [o.name for o in proto.output]):
@@ -123,7 +129,7 @@ class Importer:
 
     def _output(self, name: str, scope: Scope) -> Value:
         if name not in scope:
-            raise InputError(f"no node makes the output '{shorten(name)}'")
+            raise InputError(f"no node makes the output {shorten(name)}")
         return scope[name]
 
     def stored(self, tensor: Any) -> Value:
@@ -133,6 +139,11 @@ class Importer:
         return Value(
             tensor.name, tensor_format(tensor), shape, data, stored=self.place + tensor.name
         )
+
+    def sparse(self, proto: Any) -> Value:
+        """Return a tensor of which the file stores what is not zero."""
+        name, shape = proto.values.name, tensor_shape(proto)
+        return Value(name, tensor_format(proto.values), shape, stored=self.place + name)
 
     def given(self, name: str) -> Sequence[int] | None:
         """Return the numbers that the user gave for ``name``."""
@@ -154,7 +165,9 @@ class Importer:
         self.visits += 1
         if self.visits > self.model.most_visits:
             raise InputError(f"{self.model.file}: its nested graphs and functions go on and on")
-        domain = "" if node.domain == "ai.onnx" else node.domain
+        domain = domain_of(node.domain)
+        if not node.op_type:
+            raise InputError(f"the node{called(node)} does not say its operator")
         inputs: list[Value | None] = []
         for name in node.input:
             if name and name not in scope:
@@ -164,7 +177,7 @@ class Importer:
             self,
             node.op_type,
             domain,
-            self.model.opsets.get(domain, 1 if domain else 13),
+            self.opsets.get(domain, 1 if domain else DEFAULT_OPSET),
             node.name or f"{node.op_type}.{node.output[0] if node.output else ''}",
             inputs,
             list(node.output),
@@ -176,6 +189,8 @@ class Importer:
             for value in made:
                 if largest(value.elements) > MAX_ELEMENTS:
                     raise InputError("a tensor of over 2**48 values")
+                if any(d < 0 for d in value.shape):
+                    raise InputError(f"its output would have the shape {show_shape(value.shape)}")
         except InputError as error:
             if error.where:
                 raise
@@ -196,10 +211,7 @@ class Importer:
         """Return ``value`` with the numbers that the user gave for it."""
         numbers = self.given(name)
         if numbers is not None and value.data is None:
-            data = data_of(list(numbers))
-            if not value.shape and data.size == 1:
-                data = data.reshape(())
-            value.data, value.shape = data, tuple(data.shape)
+            give_numbers(value, numbers)
         if not value.name:
             value.name = name
         return value
@@ -215,7 +227,8 @@ class Importer:
                     value.name, value.stored = name, stored
                     keep_codes(call, value)
                 return folded
-        function = self.model.functions.get((call.domain, call.op))
+        overload = getattr(node, "overload", "")
+        function = self.model.functions.get((call.domain, call.op, overload))
         handler = handler_of(call.domain, call.op)
         if handler is None and function is not None:
             return self._function(function, call)
@@ -261,14 +274,15 @@ class Importer:
         defaults = {a.name: a for a in function.attribute_proto}
         self.depth += 1
         before, self.place = self.place, f"{call.domain}.{call.op}/"
-        outside, self.readers = self.readers, _readers(function)
+        outside, self.readers = self.readers, readers_of(function)
+        around, self.opsets = self.opsets, {**self.opsets, **imported_opsets(function)}
         try:
             for node in in_order(function.node, inner, list(function.output)):
                 bound = with_attributes(node, {**defaults, **given})
                 self.node(bound, inner, {})
         finally:
             self.depth -= 1
-            self.place, self.readers = before, outside
+            self.place, self.readers, self.opsets = before, outside, around
         return [self._output(name, inner) for name in function.output]
 
     def _without_handler(
@@ -286,39 +300,6 @@ class Importer:
                 formats.append(first.dtype if first else self.net.main)
             made_shapes.append(shape if shape is not None else (first.shape if first else ()))
         return call.opaque(*made_shapes, formats=formats, known=False)
-
-    def attribute(self, proto: Any) -> Any:
-        """Return an attribute's value as plain Python, a Value, or a GraphProto."""
-        kind = proto.type
-        if kind == 1 or (kind == 0 and proto.HasField("f")):
-            return float(proto.f)
-        if kind == 2 or (kind == 0 and proto.HasField("i")):
-            return int(proto.i)
-        if kind == 3:
-            return proto.s.decode("utf-8", "replace")
-        if kind == 4:
-            return self.stored(proto.t)
-        if kind == 5:
-            return proto.g
-        if kind == 6:
-            return [float(v) for v in proto.floats]
-        if kind == 7 or (kind == 0 and proto.ints):
-            return [int(v) for v in proto.ints]
-        if kind == 8:
-            return [s.decode("utf-8", "replace") for s in proto.strings]
-        if kind == 11:
-            return self.stored(proto.sparse_tensor.values)
-        return list(proto.graphs) if kind == 10 else None
-
-
-def _readers(proto: Any) -> dict[str, list[str]]:
-    readers: dict[str, list[str]] = {}
-    for node in proto.node:
-        for name in reads_of(node):
-            readers.setdefault(name, []).append(node.op_type)
-    for output in proto.output:
-        readers.setdefault(getattr(output, "name", output), []).append("")
-    return readers
 
 
 def _exactly(a: Dim, b: Dim) -> bool:

@@ -15,7 +15,8 @@ from typing import Any
 from perfmodel.core import Dim
 from perfmodel.errors import InputError, did_you_mean, shorten
 from perfmodel.readers.onnx.formats import FORMAT_OF
-from perfmodel.readers.onnx.model import MAX_ELEMENTS, Model
+from perfmodel.readers.onnx.model import MAX_AXES, MAX_ELEMENTS, Model
+from perfmodel.readers.tracing.values import Value, data_of
 
 #: what `--set batch=8` sets where the file has no size of that name
 BATCH = "batch"
@@ -83,11 +84,15 @@ def _tensor_type(proto: Any) -> tuple[str, Any]:
 
 def _shape(name: str, kind: Any) -> tuple[int | str, ...]:
     shape: list[int | str] = []
+    if len(kind.shape.dim) > MAX_AXES:
+        raise InputError(
+            f"input {shorten(name)} has {len(kind.shape.dim)} axes, expected at most {MAX_AXES}"
+        )
     for axis, dim in enumerate(kind.shape.dim):
         if dim.WhichOneof("value") == "dim_value" and dim.dim_value > 0:
             if dim.dim_value > MAX_ELEMENTS:
                 raise InputError(
-                    f"input '{shorten(name)}' has an axis of {dim.dim_value:,} places,"
+                    f"input {shorten(name)} has an axis of {dim.dim_value:,} places,"
                     " expected at most 2**48"
                 )
             shape.append(int(dim.dim_value))
@@ -190,6 +195,23 @@ def check_values(
                 f"--value {name}: {file} has no input or tensor of that name",
                 mend=did_you_mean(name, names),
             )
+
+
+def give_numbers(value: Value, numbers: Sequence[int]) -> None:
+    """Set the numbers of ``value``; InputError where it holds another number of them.
+
+    A tensor whose length is not known gets theirs.
+    """
+    fixed = not value.bound and all(isinstance(d, int) for d in value.shape)
+    if fixed and value.elements != len(numbers):
+        raise InputError(
+            f"--value {value.name} gives {len(numbers)} numbers, expected"
+            f" {value.elements} for its shape {list(value.shape)}"
+        )
+    value.data = data_of(list(numbers))
+    if not value.shape or (fixed and value.elements == len(numbers)):
+        value.data = value.data.reshape([int(d) for d in value.shape])
+    value.shape = tuple(value.data.shape)
 
 
 def declared_shape(kind: Any, sizes: Mapping[str, Dim]) -> tuple[Dim, ...] | None:

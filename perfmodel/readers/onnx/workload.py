@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -24,14 +25,17 @@ from perfmodel.readers.onnx.inputs import (
     batch_axes,
     check_names,
     check_values,
+    give_numbers,
     model_inputs,
     need_sizes,
     open_sizes,
 )
 from perfmodel.readers.onnx.model import Model, open_model
 from perfmodel.readers.tracing.network import Network, role_of
-from perfmodel.readers.tracing.values import Value, data_of
+from perfmodel.readers.tracing.values import Value
 
+#: tensors in a list that is fed
+MAX_ITEMS = 4_096
 _NETWORK_FLOATS = ("fp32", "fp16", "bf16", "fp64")
 
 
@@ -97,11 +101,12 @@ class OnnxWorkload(Workload):
         batch = (fixed[0], sizes[BATCH]) if fixed and BATCH in sizes else None
         importer = Importer(self.model, net, self.values, sizes=bound, batch=batch)
         scope = {item.name: self._input(item, bound, net, sizes) for item in self.inputs}
-        fed = tuple(v.tensor for v in scope.values() if v.tensor is not None)
-        try:
+        given = [part for v in scope.values() for part in ([v] if v.items is None else v.items)]
+        fed = tuple(v.tensor for v in given if v.tensor is not None)
+        for text in self.model.notes:
+            net.note(text)
+        with _reading(self.model.file):
             outputs = importer.graph(self.model.proto.graph, scope)
-        except MALFORMED as error:
-            raise _senseless(self.model.file, error) from error
         net.finish()
         check_values(self.model.file.name, self.values, importer.taken, self.inputs)
         return net, fed, outputs
@@ -128,18 +133,36 @@ class OnnxWorkload(Workload):
             shape = tuple(bound[d] if isinstance(d, str) else d for d in item.shape or ())
             if leading and shape:
                 shape = (sizes[BATCH], *shape[1:])
-        dtype = net.format(item.dtype)
-        value = Value(item.name, item.dtype, shape)
-        if item.name in self.values:
-            value.data = data_of(list(self.values[item.name]))
-            if not item.shape and value.data.size == 1:
-                value.data = value.data.reshape(())
-            value.shape = tuple(value.data.shape)
-        if item.container != "tensor":
-            value.items = []
-        role = role_of(dtype)
-        name = net.name(item.name)
-        value.tensor = Tensor(value.shape, dtype, role, name)  # type: ignore[arg-type]
+        numbers = self.values.get(item.name)
+        if item.container == "sequence":
+            # A list of tensors alike; --value says how many.
+            held = 1 if numbers is None else numbers[0] if len(numbers) == 1 else -1
+            if not 0 <= held <= MAX_ITEMS:
+                raise InputError(
+                    f"--value {item.name}: expected the number of tensors in the list,"
+                    f" at most {MAX_ITEMS:,}"
+                )
+            if numbers is None:
+                net.note(f"the list '{item.name}' is taken to hold one tensor"
+                         f" (--value {item.name}=N decides)")  # fmt: skip
+            parts = [self._fed(f"{item.name}.{i}", item.dtype, shape, net) for i in range(held)]
+            return Value(item.name, item.dtype, items=parts)
+        return self._fed(item.name, item.dtype, shape, net, numbers)
+
+    def _fed(
+        self,
+        name: str,
+        dtype: str,
+        shape: tuple[Dim, ...],
+        net: Network,
+        numbers: Sequence[int] | None = None,
+    ) -> Value:
+        """Return a tensor that is fed, with its numbers where the user gave them."""
+        value = Value(name, dtype, shape)
+        if numbers is not None:
+            give_numbers(value, numbers)
+        form = net.format(dtype)
+        value.tensor = Tensor(value.shape, form, role_of(form), net.name(name))  # type: ignore[arg-type]
         return value
 
     def _swept(
@@ -167,11 +190,9 @@ def read_onnx(file: Path) -> OnnxWorkload:
 @lru_cache(maxsize=8)
 def _read(file: Path, written: int) -> OnnxWorkload:
     model = open_model(file)
-    try:
+    with _reading(file):
         inputs = tuple(model_inputs(model))
         main = _main_format(model, inputs)
-    except MALFORMED as error:
-        raise _senseless(file, error) from error
     name = "".join(c if c.isalnum() or c in "_.-" else "-" for c in file.stem) or "model"
     about = {
         "title": model.proto.graph.name or file.stem,
@@ -186,11 +207,20 @@ def _read(file: Path, written: int) -> OnnxWorkload:
     )
 
 
-def _senseless(file: Path, error: BaseException) -> InputError:
-    return InputError(
-        f"'{file}' makes no sense as a model: {type(error).__name__} {shorten(str(error))}",
-        mend="expected a file written by onnx.save or an exporter",
-    )
+@contextmanager
+def _reading(file: Path) -> Iterator[None]:
+    """Have whatever goes wrong with the model say its file."""
+    try:
+        yield
+    except InputError as error:
+        if error.where or str(file) in error.message:
+            raise
+        raise InputError(error.message, where=str(file), mend=error.mend) from None
+    except MALFORMED as error:
+        raise InputError(
+            f"'{file}' makes no sense as a model: {type(error).__name__} {shorten(str(error))}",
+            mend="expected a file written by onnx.save or an exporter",
+        ) from error
 
 
 def _main_format(model: Model, inputs: Sequence[ModelInput]) -> str:

@@ -81,8 +81,11 @@ def scan(call: Call) -> Made:
         given = given[1:]
     states, scanned = given[: len(given) - count], given[len(given) - count :]
     axes = call.attr("scan_input_axes", [0] * count)
-    if not scanned:
-        raise InputError("a Scan without an input to scan")
+    if not scanned or len(scanned) != count or len(given) != len(body.input):
+        raise InputError(
+            f"Scan has {len(given)} inputs of which {count} are scanned,"
+            f" its body takes {len(body.input)}"
+        )
     places = [
         (int(a) % max(v.rank, 1)) + (1 if batched else 0)
         for a, v in zip(axes, scanned, strict=False)
