@@ -15,7 +15,7 @@ import numpy as np
 from perfmodel.core import Dim, Precision, Tensor, parse_precision
 from perfmodel.core.dims import product
 from perfmodel.core.symbols import Symbol
-from perfmodel.errors import InputError, shorten
+from perfmodel.errors import InputError, one_line, shorten
 from perfmodel.graph import Graph, Workload
 from perfmodel.readers.onnx.formats import FORMAT_OF
 from perfmodel.readers.onnx.importer import MALFORMED, Importer
@@ -100,16 +100,15 @@ class OnnxWorkload(Workload):
         fixed = [d for d in batch_axes(self.inputs).values() if isinstance(d, int)]
         batch = (fixed[0], sizes[BATCH]) if fixed and BATCH in sizes else None
         importer = Importer(self.model, net, self.values, sizes=bound, batch=batch)
-        scope = {item.name: self._input(item, bound, net, sizes) for item in self.inputs}
-        given = [part for v in scope.values() for part in ([v] if v.items is None else v.items)]
-        fed = tuple(v.tensor for v in given if v.tensor is not None)
         for text in self.model.notes:
             net.note(text)
         with _reading(self.model.file):
+            scope = {item.name: self._input(item, bound, net, sizes) for item in self.inputs}
+            parts = [p for v in scope.values() for p in ([v] if v.items is None else v.items)]
             outputs = importer.graph(self.model.proto.graph, scope)
         net.finish()
         check_values(self.model.file.name, self.values, importer.taken, self.inputs)
-        return net, fed, outputs
+        return net, tuple(p.tensor for p in parts if p.tensor is not None), outputs
 
     def _bound(self, sizes: Mapping[str, Any]) -> dict[str, Any]:
         """Return the open sizes' values: set by name, by `batch`, or by a whole shape."""
@@ -194,17 +193,22 @@ def _read(file: Path, written: int) -> OnnxWorkload:
         inputs = tuple(model_inputs(model))
         main = _main_format(model, inputs)
     name = "".join(c if c.isalnum() or c in "_.-" else "-" for c in file.stem) or "model"
+    writer = _text(model.proto.producer_name) or "an unknown producer"
     about = {
-        "title": model.proto.graph.name or file.stem,
+        "title": _text(model.proto.graph.name) or file.stem,
         "family": "other",
-        "source": f"ONNX file written by {model.proto.producer_name or 'an unknown producer'}"
-        f" {model.proto.producer_version}".strip(),
+        "source": f"ONNX file written by {writer} {_text(model.proto.producer_version)}".strip(),
         "file": str(file),
     }
     name = name if name[0].isalpha() or name[0] == "_" else f"model-{name}"
     return OnnxWorkload(
         name, ("inference", "training"), parse_precision(main), about, model, inputs, main, {}, {}
     )
+
+
+def _text(value: str | bytes) -> str:
+    """Return a text of the file, which protobuf hands out as bytes where it is none."""
+    return one_line(value.decode("utf-8", "replace") if isinstance(value, bytes) else value)
 
 
 @contextmanager
