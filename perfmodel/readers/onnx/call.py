@@ -64,6 +64,12 @@ class Call:
             )
         return self.constants[name]
 
+    def for_folding(self, name: str, default: Any = None) -> Any:
+        """Return an attribute; the number of outputs is one of them."""
+        if name == "num_outputs" and name not in self.attributes:
+            return len(self.outputs)
+        return self.attr(name, default)
+
     def wants(self, i: int) -> bool:
         """Tell whether anything reads output ``i``."""
         return i < len(self.outputs) and bool(self.outputs[i])
@@ -108,7 +114,7 @@ class Call:
         """
         made = make_operator(op, **attributes) if isinstance(op, str) else op
         present = {k: v for k, v in (stored or {}).items() if v is not None}
-        weights = {k: v for k, v in present.items() if v.is_constant}
+        weights = {k: v for k, v in present.items() if v.is_constant and not v.generated}
         given = {k: v for k, v in present.items() if k not in weights}
         inputs = (*inputs, *given.values())
         codes = integers.codes_of(self, made.name, inputs, weights)

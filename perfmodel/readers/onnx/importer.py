@@ -34,7 +34,7 @@ from perfmodel.readers.onnx.model import (
 )
 from perfmodel.readers.onnx.order import called, in_order, readers_of
 from perfmodel.readers.tracing.network import Network
-from perfmodel.readers.tracing.values import Value
+from perfmodel.readers.tracing.values import Value, is_learned
 
 #: operators whose output is not the same every time
 _RANDOM = {
@@ -184,8 +184,11 @@ class Importer:
             {a.name: a for a in node.attribute},
             scope=scope,
         )
+        first = len(self.net.nodes)
         try:
             made = self._made(call, node, scope, shapes)
+            for added in self.net.nodes[first:]:
+                added.algorithms()  # attributes that make no sense show here at the latest
             for value in made:
                 if largest(value.elements) > MAX_ELEMENTS:
                     raise InputError("a tensor of over 2**48 values")
@@ -220,7 +223,7 @@ class Importer:
         self, call: Call, node: Any, scope: Scope, shapes: Mapping[str, Any]
     ) -> Sequence[Value]:
         if not call.domain or call.domain == "com.microsoft":
-            folded = fold(call.op, call.inputs, call.attr, call.opset)
+            folded = fold(call.op, call.inputs, call.for_folding, call.opset)
             if folded:
                 stored = next((v.stored for v in call.inputs if v and v.stored), None)
                 for value, name in zip(folded, call.outputs, strict=False):
@@ -238,10 +241,12 @@ class Importer:
             with self.net.aside():
                 made = _as_list(handler(call))
             root = next((v.stored for v in call.inputs if v and v.stored), None)
+            learned = call.op == "ConstantOfShape" or any(map(is_learned, call.inputs))
             for value, name in zip(made, call.outputs, strict=False):
                 if value.tensor is not None or value.make is not None:
                     value.tensor, value.make = None, None
                     value.name, value.stored = name, root or self.place + name
+                    value.generated = not learned
                     keep_codes(call, value)
             return made
         made = _as_list(handler(call))

@@ -15,7 +15,7 @@ from perfmodel.core.formats import FORMATS
 from perfmodel.errors import InputError
 from perfmodel.graph import Node, bind_operator
 from perfmodel.ops import make_operator
-from perfmodel.readers.tracing.values import Value
+from perfmodel.readers.tracing.values import Value, is_learned
 
 MAX_NODES = 200_000
 
@@ -124,18 +124,14 @@ class Network:
         return node.tensors.outputs
 
     def parameter(self, value: Value) -> Tensor:
-        """Return the graph's tensor for a stored one, made by a node of its own once.
-
-        Floating-point tensors of more than one value are learned; integers, masks and
-        single numbers are constants.
-        """
+        """Return the graph's tensor for a stored one, made by a node of its own once."""
         key = (value.stored or value.name, tuple(map(str, value.shape)), value.dtype)
         if key not in self._parameters:
-            real = value.is_float or value.whole is not None
-            learned = value.stored is not None and real and not same(value.elements, 1)
             dtype = self.format(value.dtype, "weight")
             shown = "" if dtype == self.precision.weight else dtype
-            op = make_operator("parameter", shape=value.shape, constant=not learned, format=shown)
+            op = make_operator(
+                "parameter", shape=value.shape, constant=not is_learned(value), format=shown
+            )
             with self.once():
                 (tensor,) = self.add(value.stored or value.name, op, [],
                                      stored={"weight": value})  # fmt: skip

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from perfmodel.core import Dim, Tensor
-from perfmodel.core.dims import product
+from perfmodel.core.dims import product, same
 
 #: values of a small tensor as Python numbers, texts or Symbols
 Data = npt.NDArray[Any]
@@ -36,6 +36,8 @@ class Value:
     whole : the value of which this one is the dequantized form.
     items : the tensors of a sequence.
     bound : its size depends on data, and ``shape`` is the most it can be.
+    generated : a constant made of sizes and single numbers alone (a window, a filter
+        bank), which nobody learned.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Value:
     whole: Value | None = None
     items: list[Value] | None = None
     bound: bool = False
+    generated: bool = False
 
     @property
     def rank(self) -> int:
@@ -68,6 +71,17 @@ class Value:
     def is_constant(self) -> bool:
         """Whether it is known before anything runs."""
         return self.stored is not None or (self.data is not None and self.tensor is None)
+
+
+def is_learned(value: Value | None) -> bool:
+    """Tell whether a value is a stored tensor that was learned, as far as can be seen.
+
+    Floating-point tensors of more than one value are; integers, masks and single numbers
+    are constants.
+    """
+    if value is None or value.stored is None or value.generated:
+        return False
+    return (value.is_float or value.whole is not None) and not same(value.elements, 1)
 
 
 def data_of(values: Any, shape: Sequence[int] | None = None) -> Data:
