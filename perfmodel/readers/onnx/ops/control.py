@@ -8,6 +8,7 @@ from perfmodel.core.dims import total
 from perfmodel.errors import InputError
 from perfmodel.readers.onnx.call import Call
 from perfmodel.readers.onnx.handlers import Made, handles
+from perfmodel.readers.onnx.ops.loops import stacked
 from perfmodel.readers.tracing.network import Trial
 from perfmodel.readers.tracing.values import Value
 
@@ -86,40 +87,32 @@ def scan(call: Call) -> Made:
             f"Scan has {len(given)} inputs of which {count} are scanned,"
             f" its body takes {len(body.input)}"
         )
-    places = [
-        (int(a) % max(v.rank, 1)) + (1 if batched else 0)
-        for a, v in zip(axes, scanned, strict=False)
-    ]
-    trips = scanned[0].shape[places[0]]
-    drop = {0} if batched else set()
-    inner = [
-        Value(v.name, v.dtype, tuple(d for i, d in enumerate(v.shape) if i not in {p, *drop}),
-              tensor=call.net.tensor(v))
-        for v, p in zip(scanned, places, strict=True)
-    ]  # fmt: skip
-    carried = [
-        Value(v.name, v.dtype, v.shape[1:] if batched else v.shape, tensor=call.net.tensor(v))
-        for v in states
-    ]
-    fed = [_reshaped(v) for v in (*carried, *inner)]
+    first = 1 if batched else 0
+    places = [int(a) % max(v.rank - first, 1) for a, v in zip(axes, scanned, strict=False)]
+    trips = scanned[0].shape[places[0] + first]
     batch = scanned[0].shape[0] if batched else 1
     with call.net.times(trips * batch):
-        made = call.subgraph(body, fed)
-    out_axes = call.attr("scan_output_axes", [0] * (len(made) - len(states)))
+        carried = [_place(call, v, 0) if batched else _computed(call, v) for v in states]
+        parts = [_place(call, v, 0) if batched else _computed(call, v) for v in scanned]
+        parts = [_place(call, v, p) for v, p in zip(parts, places, strict=True)]
+        made = call.subgraph(body, [*carried, *parts])
+    out_axes = call.attr("scan_output_axes", [])
     outputs: list[Value] = []
     for i, value in enumerate(made):
-        shape = list(value.shape)
         if i >= len(states):
             axis = out_axes[i - len(states)] if i - len(states) < len(out_axes) else 0
-            shape.insert(axis if axis >= 0 else len(shape) + 1 + axis, trips)
-        if batched:
-            shape.insert(0, batch)
-        tensor = value.tensor
-        outputs.append(replace(value, shape=tuple(shape), data=None, tensor=(
-            None if tensor is None else replace(tensor, shape=tuple(shape)))))  # fmt: skip
+            value = stacked(call, value, trips, axis)
+        outputs.append(stacked(call, value, batch) if batched else replace(value, data=None))
     return outputs
 
 
-def _reshaped(value: Value) -> Value:
-    assert value.tensor is not None
-    return replace(value, tensor=replace(value.tensor, shape=value.shape))
+def _computed(call: Call, value: Value) -> Value:
+    """Return a value whose numbers change from one execution to the next."""
+    tensor = call.net.tensor(value)
+    return replace(value, data=None, stored=None, make=None, whole=None, tensor=tensor)
+
+
+def _place(call: Call, value: Value, axis: int) -> Value:
+    """Return one place of an axis, which goes away: a view where it is the first."""
+    (one,) = call.emit("slice", _computed(call, value), length=1, axis=axis, suffix=".place")
+    return call.view(one, [d for i, d in enumerate(value.shape) if i != axis])

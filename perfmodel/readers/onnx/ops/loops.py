@@ -205,7 +205,7 @@ class _Loop:
             else replace(made, shape=end.shape, data=end.data)
             for state, made, end in zip(self.states, whole.made[1:], last, strict=False)
         ]  # fmt: skip
-        return [*ends, *(_stacked(self.call, v, whole.trips) for v in whole.made[1 + len(ends) :])]
+        return [*ends, *(stacked(self.call, v, whole.trips) for v in whole.made[1 + len(ends) :])]
 
     def _open(self, limit: Dim | None, whole: _Whole) -> list[Value]:
         """Count a body that cannot be run step by step to its end."""
@@ -236,7 +236,7 @@ class _Loop:
             made = self._body(middle)
         return [
             *(_grown(a, b, trips, m) for (a, b), m in zip(ends, made[1:], strict=False)),
-            *(_stacked(call, v, trips) for v in made[1 + len(ends) :]),
+            *(stacked(call, v, trips) for v in made[1 + len(ends) :]),
         ]
 
     def _open_ended(self, made: list[Value], grows: bool = True) -> list[Value]:
@@ -250,7 +250,7 @@ class _Loop:
         """Return the loop's outputs: the last states, and what every step gives."""
         last = made[-1]
         n = 1 + len(self.states)
-        return [*map(replace, last[1:n]), *(_stacked(self.call, v, trips) for v in last[n:])]
+        return [*map(replace, last[1:n]), *(stacked(self.call, v, trips) for v in last[n:])]
 
     def _nothing(self) -> list[Value]:
         """Return the outputs of a body that never runs."""
@@ -311,9 +311,13 @@ def _grown(first: Value, last: Value, trips: Dim, made: Value | None = None) -> 
     return value
 
 
-def _stacked(call: Call, value: Value, trips: Dim) -> Value:
-    """Return what every execution gives, along a new first axis."""
-    shape = (trips, *value.shape)
-    if value.tensor is None:
+def stacked(call: Call, value: Value, trips: Dim, axis: int = 0) -> Value:
+    """Return what every execution gives, along a new axis: each is put in its place."""
+    at = axis if axis >= 0 else value.rank + 1 + axis
+    shape = (*value.shape[:at], trips, *value.shape[at:])
+    if value.tensor is None and value.make is None:
         return Value("", value.dtype, shape, stored=value.stored or call.name)
-    return replace(value, shape=shape, data=None, tensor=replace(value.tensor, shape=shape))
+    one = call.view(value, (*value.shape[:at], 1, *value.shape[at:]))
+    if same(trips, 1):
+        return replace(one, data=None)
+    return call.emit("expand", one, shape=shape, suffix=".collected")[0]
