@@ -7,7 +7,7 @@ data alone.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, cast, get_args
 
 import numpy as np
@@ -18,6 +18,7 @@ from perfmodel.errors import InputError, shorten
 from perfmodel.evaluate import NodeCost, evaluate, totals
 from perfmodel.graph import Graph, Workload
 from perfmodel.machine import Launch, Machine
+from perfmodel.model import TERMS
 
 SCHEMA = "perfmodel/analysis@1"
 
@@ -29,9 +30,25 @@ def check_launch(launch: str) -> Launch:
     return cast(Launch, launch)
 
 
-def describe(workload: Workload, graph: Graph, machine: Machine, launch: Launch) -> dict[str, Any]:
+def check_terms(without: Iterable[str]) -> frozenset[str]:
+    """Return the terms of the model to leave out; ``all`` leaves the hard roofline."""
+    asked = [name for text in without for name in text.split(",")]
+    for name in asked:
+        if name not in (*TERMS, "all"):
+            raise InputError(f"--without {shorten(name)}", mend=f"one of {', '.join(TERMS)}, all")
+    return frozenset(TERMS if "all" in asked else asked)
+
+
+def describe(
+    workload: Workload,
+    graph: Graph,
+    machine: Machine,
+    launch: Launch,
+    without: frozenset[str] = frozenset(),
+) -> dict[str, Any]:
     """Return the JSON object of one graph on one machine."""
-    costs, accumulate = evaluate(graph, machine, launch), graph.precision.accumulate
+    costs = evaluate(graph, machine, launch, without=without)
+    accumulate = graph.precision.accumulate
     sums = plain(totals(graph, costs))
     sums["memory_capacity_bytes"] = plain(machine.capacity)
     sums["fits"] = sums["peak_memory_bytes"] <= machine.capacity
@@ -52,6 +69,7 @@ def describe(workload: Workload, graph: Graph, machine: Machine, launch: Launch)
             "launch": launch,
             "fuse": False,
             **({"accumulate": accumulate} if accumulate else {}),
+            **({"without": sorted(without)} if without else {}),
         },
         "totals": sums,
         "coverage": plain(coverage_account(graph, costs)),
@@ -126,6 +144,7 @@ def _row(cost: NodeCost, phase: str) -> dict[str, Any]:
         "time_s": cost.time,
         "time_low_s": cost.low,
         "time_high_s": cost.high,
+        "time_ideal_s": cost.ideal,
         "time_by_bound": dict(cost.split),
         "bound": bound,
         "limiter": limits,

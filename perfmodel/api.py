@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from perfmodel.analysis import check_launch, describe, flat_row
+from perfmodel.analysis import check_launch, check_terms, describe, flat_row
 from perfmodel.core.formats import Precision
 from perfmodel.coverage import check_coverage
 from perfmodel.errors import InputError
@@ -69,6 +69,7 @@ def analyze(
     phase: str | None = None,
     dtype: str | Precision | None = None,
     launch: str = "graph",
+    without: Iterable[str] = (),
     optimizer: str = "adam",
     recompute: str = "none",
     inputs: Mapping[str, tuple[int, ...]] | None = None,
@@ -86,6 +87,8 @@ def analyze(
     phase : one of the workload's phases, by default its first.
     dtype : number format of the network, by default the workload's own.
     launch : 'graph' (kernels launched as a graph) or 'eager' (one by one).
+    without : terms of the model to leave out (`perfmodel.model.TERMS`); ``["all"]``
+        leaves the roofline of theoretical figures.
     optimizer : of the training phase: sgd, momentum, adam, adamw, lamb, adafactor.
     recompute : what training computes again instead of keeping: none, selective
         (all but dense layers), full (everything inside blocks).
@@ -105,7 +108,7 @@ def analyze(
     check_coverage(graph, allow_unknown=allow_unknown, strict=strict)
     mode = check_launch(launch)
     step = for_phase(graph, optimizer, recompute)
-    data = describe(network, step, machine, mode)
+    data = describe(network, step, machine, mode, check_terms(without))
     if graph.phase == "training":
         data["settings"] |= {"optimizer": optimizer, "recompute": recompute}
     return Analysis(data)

@@ -6,7 +6,7 @@ stand on `evaluate`, so that a point of a sweep equals the analysis there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,7 @@ class NodeCost:
     time: Dim
     low: Dim
     high: Dim
+    ideal: Dim
     compute: Dim
     split: Mapping[str, Dim]
     why: Callable[[], tuple[Any, Any, Any]]
@@ -59,26 +60,37 @@ def for_phase(graph: Graph, optimizer: str, recompute: str) -> Graph:
     return expand_training(graph, optimizer, recompute) if graph.phase == "training" else graph
 
 
-def evaluate(graph: Graph, machine: Machine, launch: Launch = "graph") -> list[NodeCost]:
+def evaluate(
+    graph: Graph,
+    machine: Machine,
+    launch: Launch = "graph",
+    *,
+    warm: bool = False,
+    without: Set[str] = frozenset(),
+) -> list[NodeCost]:
     """Return the cost of each node of ``graph`` on ``machine``.
 
     Where an operator has several algorithms, the fastest that the machine can
-    run is taken, point by point. Raises InputError where it can run none.
+    run is taken, point by point. ``warm`` and ``without`` are those of `estimate`.
+    Raises InputError where it can run none.
     """
     accumulate = graph.precision.accumulate
-    return [_cost(node, machine, launch, accumulate) for node in graph.nodes]
+    how: dict[str, Any] = {"launch": launch, "accumulate": accumulate}
+    how |= {"warm": warm, "without": without}
+    return [_cost(node, machine, how) for node in graph.nodes]
 
 
-def _cost(node: Node, machine: Machine, launch: Launch, accumulate: str | None) -> NodeCost:
+def _cost(node: Node, machine: Machine, how: Mapping[str, Any]) -> NodeCost:
     offered = node.algorithms()
-    able = [a for a in offered if can_run(a.work, machine, accumulate)]
+    able = [a for a in offered if can_run(a.work, machine, how["accumulate"])]
     if not able:
         raise InputError(
             f"{node.name}: {machine.name} has no engine that skips the zeros of"
             f" {offered[0].work.sparsity} weights in that format",
             mend="take algorithm=auto or dense, which multiply them",
         )
-    options = [_with(node, a, estimate(a.work, machine, launch, accumulate)) for a in able]
+    category = node.op.category
+    options = [_with(node, a, estimate(a.work, machine, **how, category=category)) for a in able]
     return options[0] if len(options) == 1 else _fastest(options)
 
 
@@ -96,7 +108,8 @@ def _with(node: Node, algorithm: Algorithm, times: Times) -> NodeCost:
         time=times.time,
         low=times.low,
         high=times.high,
-        compute=times.compute,
+        ideal=times.ideal,
+        compute=times.peak,
         split=times.split(),
         why=lambda: limiter(times),
         algorithm=algorithm.name,
@@ -132,7 +145,7 @@ def _fastest(options: list[NodeCost]) -> NodeCost:
         why=why,
         unit=options[0].unit,
         algorithm=pick(np.array(o.algorithm, dtype=object) for o in options),
-        **{n: field(n) for n in (*numbers, "time", "low", "high", "compute")},
+        **{n: field(n) for n in (*numbers, "time", "low", "high", "ideal", "compute")},
     )
 
 
@@ -151,6 +164,7 @@ def totals(graph: Graph, costs: list[NodeCost]) -> dict[str, Any]:
         "time_s": sum_of(lambda c: c.time),
         "time_low_s": sum_of(lambda c: c.low),
         "time_high_s": sum_of(lambda c: c.high),
+        "time_ideal_s": sum_of(lambda c: c.ideal),
         "peak_memory_bytes": total(memory.values()),
         "memory_by_kind": memory,
         "weight_bytes": graph.weight_bytes(),

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from perfmodel.analysis import check_launch
+from perfmodel.analysis import check_launch, check_terms
 from perfmodel.core.dims import Array
 from perfmodel.coverage import check_coverage
 from perfmodel.errors import InputError, shorten
 from perfmodel.evaluate import evaluate, for_phase, totals
-from perfmodel.graph import Graph, Workload
-from perfmodel.machine import Launch, Machine, load_hardware
+from perfmodel.graph import Workload
+from perfmodel.machine import Machine, load_hardware
 from perfmodel.readers import load_workload
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def sweep(
     phase: str | None = None,
     dtype: str | None = None,
     launch: str = "graph",
+    without: Iterable[str] = (),
     optimizer: str = "adam",
     recompute: str = "none",
     **dims: Any,
@@ -71,6 +72,7 @@ def sweep(
         phase=phase,
         dtype=dtype,
         launch=launch,
+        without=without,
         optimizer=optimizer,
         recompute=recompute,
         **dims,
@@ -86,6 +88,7 @@ def sweep_blocks(
     phase: str | None = None,
     dtype: str | None = None,
     launch: str = "graph",
+    without: Iterable[str] = (),
     optimizer: str = "adam",
     recompute: str = "none",
     inputs: Mapping[str, tuple[int, ...]] | None = None,
@@ -103,6 +106,7 @@ def sweep_blocks(
         "phase": phase,
         "dtype": dtype,
         "launch": launch,
+        "without": check_terms(without),
         "optimizer": optimizer,
         "recompute": recompute,
         "allow_unknown": allow_unknown,
@@ -153,13 +157,12 @@ def _blocks(
                     if name in named
                     else axes[name].astype(np.int64)
                 )
-            columns.update(_results(graph, machine, mode, shape))
+            costs = evaluate(graph, machine, mode, without=settings["without"])
+            columns.update(_results(totals(graph, costs), shape))
             yield columns
 
 
-def _results(graph: Graph, machine: Machine, launch: Launch, shape: tuple[int, ...]) -> Columns:
-    sums = totals(graph, evaluate(graph, machine, launch))
-
+def _results(sums: Mapping[str, Any], shape: tuple[int, ...]) -> Columns:
     def spread(value: Any) -> Array:
         return np.broadcast_to(np.asarray(value, dtype=np.float64), shape).ravel()
 

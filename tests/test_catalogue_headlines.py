@@ -35,6 +35,8 @@ HEADLINES = {
     "mi325x": ("fp16", 1307.4, 163.4, 6 * TERA, 256, 304),
     # CDNA 4 white paper: 256 CU, BF16 2.5 PF (5.03 sparse), 288 GB, 8 TB/s
     "mi355x": ("bf16", 5033 / 2, 157.3, 8 * TERA, 288, 256),
+    # Hot Chips 2024: BF16 432 TFLOPs, 96 GB, 2.46 TB/s; vector BF16 11 TFLOPs, fp32 half of it
+    "gaudi2": ("bf16", 432, 11 / 2, 2.46 * TERA, 96, 2),
     # Hot Chips 2024: BF16 1835 TFLOPs, vector BF16 28.7, 128 GB, 3.67 TB/s, 8 MMEs
     "gaudi3": ("bf16", 1835, 28.7 / 2, 3.67 * TERA, 128, 8),
 }

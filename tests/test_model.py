@@ -13,7 +13,7 @@ from perfmodel.core import Dim
 from perfmodel.core.blocking import gemm_extra_traffic
 from perfmodel.errors import InputError
 from perfmodel.machine import Machine
-from perfmodel.model import estimate, limiter
+from perfmodel.model import TERMS, estimate, limiter
 from perfmodel.ops import registry
 from perfmodel.readers.inline import parse_inline
 
@@ -116,12 +116,21 @@ def test_parts_add_up_and_the_ideal_is_never_beaten(name: str, machine: Machine)
 
 @pytest.mark.parametrize("machine", MACHINES.values(), ids=lambda m: m.name)
 def test_rules_of_thumb_of_the_literature(machine: Machine) -> None:
+    # A sigmoid takes two special functions for 8 bytes. Where a device's stated rate of them
+    # is lower than that (a Gaudi 2), such functions bind, and the rule is not about it.
+    special = machine.rate("special", "fp32")
+    weak = special is not None and 8 * special[1].peak < 2 * machine.last_level.bandwidth
+    assert not weak or machine.name == "gaudi2"
     for name, op in registry().items():
         (row,) = perfmodel.analyze(op.example, machine).operators
         if op.category in ("embedding", "movement", "elementwise"):
-            assert row["bound"] != "compute", name
+            binds = row["bound"] == "compute"
+            assert not binds or (weak and row["limiter"] == special[0].name), name
     for name in ("rnn", "gru", "lstm"):
-        unit = perfmodel.analyze(f"{name}:steps=64,batch=1,input=1024,hidden=1024", machine)
+        # what an accelerator does in fp32 is no measure of it: it converts, or the rate is a guess
+        dtype = "bf16" if machine.kind == "accelerator" else "fp32"
+        sizes = "steps=64,batch=1,input=1024,hidden=1024"
+        unit = perfmodel.analyze(f"{name}:{sizes}", machine, dtype=dtype)
         assert unit.operators[0]["bound"] in ("bandwidth", "overhead"), name
     table = perfmodel.analyze("embedding:lookups=100000,width=256,rows=1000000", machine)
     assert table.operators[0]["bound"] == "bandwidth"
@@ -134,14 +143,16 @@ def test_the_next_limiter_is_named_within_ten_percent() -> None:
     ridge = machine.rate("matrix", "fp16")[1].peak / machine.last_level.bandwidth  # type: ignore[index]
     near = {}
     for m in range(1, 400):
-        (row,) = perfmodel.analyze(f"matmul:m={m},n=16384,k=16384", machine, dtype="fp16").operators
-        near[m] = row["next_limiter"]
-        hbm = row["bytes_by_level"]["hbm"] / machine.last_level.bandwidth
-        tensor = row["flops"] / machine.rate("matrix", "fp16")[1].peak  # type: ignore[index]
+        (node,) = parse_inline(f"matmul:m={m},n=16384,k=16384").bind(dtype="fp16").nodes
+        work = node.algorithms()[0].work
+        times = estimate(work, machine, category=node.op.category, without=frozenset(TERMS))
+        near[m] = limiter(times)[2]
+        hbm = times.bytes_by_level["hbm"] / machine.last_level.bandwidth  # type: ignore[operator]
+        tensor = work.flops / machine.rate("matrix", "fp16")[1].peak  # type: ignore[index]
         close = min(hbm, tensor) >= 0.9 * max(hbm, tensor)
-        assert (row["next_limiter"] in ("hbm", "tensor-core")) == close
-    assert near[round(ridge)] is not None
-    assert near[1] is None
+        assert (near[m] in ("hbm", "tensor-core")) == close
+    assert near[round(ridge)]
+    assert not near[1]
 
 
 def test_a_lstm_reads_its_recurrent_weights_again_each_step_unless_they_stay() -> None:
@@ -169,14 +180,26 @@ def test_steps_of_a_lstm_are_launched_one_after_the_other() -> None:
     assert many["bound"] == "overhead"
 
 
+def test_an_eager_launch_hides_behind_a_long_kernel_but_for_half_of_it() -> None:
+    machine = MACHINES["a100-80gb-sxm"]
+    stated = machine.overhead
+    for elements, seen in ((10, 1.0), (10**9, 0.5)):
+        graph, eager = (
+            perfmodel.analyze(f"add:elements={elements}", machine, launch=launch).operators[0]
+            for launch in ("graph", "eager")
+        )
+        spent = {k: v["time_by_bound"]["overhead"] for k, v in (("g", graph), ("e", eager))}
+        assert spent["g"] == pytest.approx(stated["graph"])
+        assert spent["e"] == pytest.approx(seen * stated["eager"], rel=0.01)
+
+
 def test_eager_launches_cost_more_than_a_graphs() -> None:
-    times = [
-        perfmodel.analyze("resnet50", "a100-80gb-sxm", launch=m).totals for m in ("graph", "eager")
-    ]
-    assert times[1]["time_by_bound"]["overhead"] == pytest.approx(
-        4 * times[0]["time_by_bound"]["overhead"]
+    graph, eager = (
+        perfmodel.analyze("resnet50", "a100-80gb-sxm", launch=m) for m in ("graph", "eager")
     )
-    assert times[1]["time_low_s"] == times[0]["time_low_s"]
+    for one, other in zip(graph.operators, eager.operators, strict=True):
+        assert other["time_s"] > one["time_s"] or one["launches"] == 0
+        assert other["time_ideal_s"] == one["time_ideal_s"]
 
 
 def test_a_format_the_device_lacks_runs_in_the_next_wider_one() -> None:

@@ -22,7 +22,7 @@ FLOORS = {
     "graph": 3, "machine": 3,
     "readers": 4, "transforms": 4, "memory": 4, "receptive": 4, "model": 4,
     "evaluate": 5, "coverage": 5, "analysis": 5, "sweeping": 5,
-    "report": 6,
+    "report": 6, "measure": 6,
     "api": 7, "cli": 7,
 }  # fmt: skip
 

@@ -53,7 +53,7 @@ def load_document(file: Path) -> Document:
     return parse_document(read_text(file, "YAML"), str(file))
 
 
-def read_text(file: Path, language: str) -> str:
+def read_text(file: Path, language: str, most: int = MAX_BYTES) -> str:
     """Return the text of ``file``, which should hold ``language``; InputError where it is none."""
     if file.is_dir():
         raise InputError(f"found a folder at '{file}', expected a {language} file")
@@ -63,9 +63,9 @@ def read_text(file: Path, language: str) -> str:
         raise InputError(f"no such file: '{file}'") from None
     except OSError as error:
         raise InputError(f"cannot read '{file}': {error.strerror or error}") from None
-    if len(raw) > MAX_BYTES:
+    if len(raw) > most:
         raise InputError(
-            f"'{file}' has {len(raw):,} bytes, expected a {language} file of at most {MAX_BYTES:,}"
+            f"'{file}' has {len(raw):,} bytes, expected a {language} file of at most {most:,}"
         )
     try:
         return raw.decode("utf-8-sig")

@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str] | None) -> int:
     from typer import Abort, BadParameter
 
-    from perfmodel.cli.app import app
+    from perfmodel.cli.app_measured import app
     from perfmodel.errors import one_line
 
     # Typer carries its own copy of click in some versions, and uses click in others.
@@ -58,6 +58,8 @@ def _run(arguments: Sequence[str] | None) -> int:
     try:
         code = app(arguments, standalone_mode=False, prog_name="perfmodel")
         sys.stdout.flush()
+        if code == EXIT_INTERRUPTED:  # some versions of Typer turn Ctrl-C into this code
+            return _fail("interrupted", EXIT_INTERRUPTED)
         return code if isinstance(code, int) else 0
     except Abort:
         return _fail("interrupted", EXIT_INTERRUPTED)

@@ -78,6 +78,14 @@ Strict = Annotated[
     bool,
     typer.Option("--strict", help="Refuse operators of which only the bytes are known, too."),
 ]
+Without = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="TERM",
+        help="Leave a term of the model out, to see its worth: launches, shares, tiles, split,"
+        " residency, norm, throttle; all: the roofline of the datasheet. Repeat for several.",
+    ),
+]
 Outputs = Annotated[
     list[Path] | None,
     typer.Option(
@@ -112,6 +120,7 @@ def analyze(
     value: Values = None,
     allow_unknown: AllowUnknown = False,
     strict: Strict = False,
+    without: Without = None,
     sort: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="Sort rows: time, flops, bytes, name, ...")
     ] = None,
@@ -138,6 +147,7 @@ def analyze(
         value or [],
         allow_unknown,
         strict,
+        without or [],
     )
     run_analyze(workload, hardware, how, sort, top, format_, output or [])
 
@@ -159,6 +169,7 @@ def plot(
     value: Values = None,
     allow_unknown: AllowUnknown = False,
     strict: Strict = False,
+    without: Without = None,
 ) -> None:
     """A roofline plot as one self-contained HTML page."""
     from perfmodel.cli.commands import Settings, run_plot
@@ -174,6 +185,7 @@ def plot(
         value or [],
         allow_unknown,
         strict,
+        without or [],
     )
     run_plot(workload, hardware, output, how)
 
@@ -200,6 +212,7 @@ def sweep(
     value: Values = None,
     allow_unknown: AllowUnknown = False,
     strict: Strict = False,
+    without: Without = None,
     output: Outputs = None,
 ) -> None:
     """Totals at every point of a grid of sizes, in one vectorised evaluation.
@@ -219,6 +232,7 @@ def sweep(
         value or [],
         allow_unknown,
         strict,
+        without or [],
     )
     run_sweep(workload, hardware, over, how, output or [])
 
@@ -263,7 +277,10 @@ def show(
     set_: Dims = None,
     format_: Format = "table",
 ) -> None:
-    """A device with its sources, a network with its layers, or an operator (table, json)."""
+    """A device with its sources, a network with its layers, or an operator.
+
+    Formats: table, json, markdown.
+    """
     from perfmodel.cli.catalogue import run_show
 
     run_show(what, name, phase, set_ or [], format_)

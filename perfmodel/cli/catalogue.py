@@ -32,11 +32,12 @@ def run_list(what: str, form: str) -> None:
     else:
         from perfmodel.report.tables import print_table
 
-        print_table(rows, sys.stdout)
+        print_table(rows, sys.stdout, optional=("memory", "accuracy"))
 
 
 def _hardware() -> Rows:
     from perfmodel.machine import load_hardware
+    from perfmodel.report.device import accuracy_known
 
     rows = []
     for name in builtin_names("hardware"):
@@ -50,8 +51,10 @@ def _hardware() -> Rows:
                 "kind": machine.kind,
                 "peak_flop_per_s": best.peak,
                 "peak_format": best.dtype,
+                "memory": machine.last_level.name,
                 "bandwidth_bytes_per_s": machine.last_level.bandwidth,
                 "capacity_bytes": machine.capacity,
+                "accuracy": accuracy_known(machine),
                 "title": machine.title,
             }
         )
@@ -93,89 +96,34 @@ def _operators() -> Rows:
 
 def run_show(what: str, name: str, phase: str | None, settings: Sequence[str], form: str) -> None:
     """Print one device, network or operator."""
-    check_format(form, ("table", "json"))
+    check_format(form, ("table", "json", "markdown"))
     kinds = {"hardware": show_hardware, "workload": show_workload, "operator": show_operator}
     if what not in kinds:
         raise InputError(f"cannot show '{what}'", mend=did_you_mean(what, kinds))
     data = kinds[what](name, phase, parse_settings(settings))
     if form == "json":
         print(json.dumps(data, indent=1))
-    else:
-        from perfmodel.report.tables import print_sections
+        return
+    from perfmodel.report.tables import markdown_sections, print_sections
 
+    if what == "hardware":
+        from perfmodel.report.device import device_sections
+
+        data = device_sections(data)
+    if form == "markdown":
+        print(markdown_sections(data), end="")
+    else:
         print_sections(data, sys.stdout)
 
 
 def show_hardware(name: str, phase: str | None, dims: dict[str, int]) -> dict[str, Any]:
     """Return a device's roofs, ridges, levels, and the source of every number."""
     from perfmodel.machine import load_hardware
-    from perfmodel.units import format_capacity, format_si
+    from perfmodel.report.device import describe_device
 
     if phase is not None or dims:
         raise InputError("a device has no phase and no dims to set")
-    machine = load_hardware(name)
-    bandwidth = machine.last_level.bandwidth
-    assert bandwidth is not None
-    return {
-        "name": machine.name,
-        "title": machine.title,
-        "kind": machine.kind,
-        "tdp": format_si(machine.tdp, "W"),
-        "launch overhead": ", ".join(
-            f"{mode} {format_si(value, 's')}" for mode, value in machine.overhead.items()
-        ),
-        "roofs": [
-            {
-                "engine": engine.name,
-                "kind": engine.kind,
-                "units": engine.count,
-                "format": rate.name + (f" (as {rate.runs_as})" if rate.runs_as else ""),
-                "peak": format_si(rate.peak, rate.unit),
-                "achievable": format_si(rate.achievable, rate.unit) if rate.achievable else "-",
-                f"ridge at {machine.last_level.name} (FLOP/B)": f"{rate.peak / bandwidth:.3g}",
-            }
-            for engine, rate in machine.roofs()
-        ],
-        "matrix products": [
-            {
-                "engine": engine.name,
-                "format": rate.name,
-                "summed in": rate.accumulate or "-",
-                "speed-up on 2:4 weights": f"{engine.sparse_2_4.get(rate.dtype, 1):g}",
-            }
-            for engine, rate in machine.roofs()
-            if engine.kind == "matrix"
-        ],
-        "memory, nearest first": [
-            {
-                "level": level.name,
-                "scope": level.scope,
-                "instances": level.instances,
-                "capacity each": format_capacity(level.capacity),
-                "bandwidth of all": format_si(level.bandwidth, "B/s"),
-                "achievable": format_si(level.achievable, "B/s") if level.achievable else "-",
-            }
-            for level in machine.memory
-        ],
-        "interconnect": [
-            {
-                "link": link.name,
-                "bandwidth per direction": format_si(link.bandwidth_per_direction, "B/s"),
-            }
-            for link in machine.links
-        ],
-        "provenance": [
-            {
-                "number": source.field,
-                "method": source.method,
-                "source": " ".join(part for part in (source.title, source.url) if part) or "-",
-                "evidence": " / ".join(
-                    part for part in (source.quote, source.note, source.sparsity) if part
-                ),
-            }
-            for source in machine.provenance
-        ],
-    }
+    return describe_device(load_hardware(name))
 
 
 def show_workload(name: str, phase: str | None, dims: dict[str, Any]) -> dict[str, Any]:

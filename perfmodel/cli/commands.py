@@ -27,6 +27,7 @@ class Settings:
     values: Sequence[str] = ()
     allow_unknown: bool = False
     strict: bool = False
+    without: Sequence[str] = ()
 
     def keywords(self) -> dict[str, Any]:
         """Return the settings as the library takes them."""
@@ -40,6 +41,7 @@ class Settings:
             "values": parse_values(self.values),
             "allow_unknown": self.allow_unknown,
             "strict": self.strict,
+            "without": self.without,
             **parse_settings(self.dims),
         }
 

@@ -12,7 +12,7 @@ from perfmodel.core.gradient import gradient_of
 from perfmodel.core.operator import Bound
 from perfmodel.core.tensor import Tensor
 from perfmodel.core.visibility import Visible
-from perfmodel.core.work import Work, WorkBuilder
+from perfmodel.core.work import AttentionSizes, Work, WorkBuilder
 
 #: bytes of an entry of a page table
 PAGE_ENTRY_BYTES = 4
@@ -133,7 +133,16 @@ def flash(h: Heads) -> Work:
         again = (query_blocks - 1) * missed_share(keys / h.kv_heads, capacity)
         return keys * again * (pairs / (h.q_len * keys_seen)) + h.bias_again(capacity)
 
-    return builder.build(macs=macs, extra_traffic=extra)
+    sizes = AttentionSizes(
+        groups=h.batch * h.kv_heads,
+        rows=h.q_len * (h.q_heads / h.kv_heads),
+        keys=keys_seen,
+        pairs=pairs * (h.q_heads / h.kv_heads),
+        width=h.head_dim + h.value_dim,
+        key_bytes=h.key_bytes(1) / (h.batch * h.kv_heads),
+        causal=h.causal,
+    )
+    return builder.build(macs=macs, extra_traffic=extra, attention=sizes)
 
 
 def flash_backward(h: Heads) -> Work:

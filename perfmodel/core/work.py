@@ -43,6 +43,25 @@ class Access:
 
 
 @dataclass(frozen=True, eq=False)
+class AttentionSizes:
+    """What one attention kernel computes: the sizes that its blocks are cut from.
+
+    ``groups`` key heads of all samples, each with ``rows`` queries (those of all its
+    query heads), which see at most ``keys`` keys and ``pairs`` (query, key) pairs; a pair
+    takes ``width`` multiply-adds. ``key_bytes`` are those of a key and its value.
+    ``causal``: a query sees about half of the keys that the last one sees.
+    """
+
+    groups: Dim
+    rows: Dim
+    keys: Dim
+    pairs: Dim
+    width: Dim
+    key_bytes: Dim
+    causal: bool
+
+
+@dataclass(frozen=True, eq=False)
 class Work:
     """What one execution of an operator does.
 
@@ -57,6 +76,8 @@ class Work:
     workspace : bytes of temporary memory.
     sparsity : the pattern of zeros, '2:4', that its matrix operations skip; only an
         engine that knows it can.
+    attention : the sizes of an attention kernel, where the work is one.
+    rows : of work that treats every row alike (softmax, norms), how many there are.
     """
 
     ops: Ops
@@ -66,6 +87,8 @@ class Work:
     extra_traffic: Traffic | None = None
     workspace: Dim = 0
     sparsity: str | None = None
+    attention: AttentionSizes | None = None
+    rows: Dim | None = None
 
     @property
     def flops(self) -> Dim:
@@ -151,7 +174,19 @@ class WorkBuilder:
         extra_traffic: Traffic | None = None,
         workspace: Dim = 0,
         sparsity: str | None = None,
+        attention: AttentionSizes | None = None,
+        rows: Dim | None = None,
     ) -> Work:
         """Return the Work."""
         ops, accesses = dict(self.ops), tuple(self.accesses)
-        return Work(ops, accesses, macs, launches, extra_traffic, workspace, sparsity)
+        return Work(
+            ops,
+            accesses,
+            macs,
+            launches,
+            extra_traffic,
+            workspace,
+            sparsity,
+            attention,
+            rows,
+        )

@@ -11,15 +11,20 @@ from perfmodel.machine.device import (
     Rate,
     Source,
 )
+from perfmodel.machine.efficiency import PARAMETERS, Efficiency
+from perfmodel.machine.rules import efficiency_of
 
 __all__ = [
+    "PARAMETERS",
     "ComputeEngine",
+    "Efficiency",
     "Launch",
     "Link",
     "Machine",
     "MemoryLevel",
     "Rate",
     "Source",
+    "efficiency_of",
     "load_hardware",
 ]
 

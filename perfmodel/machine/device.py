@@ -14,6 +14,7 @@ from typing import Literal
 from perfmodel.core.formats import ACCUMULATE, FORMATS, can_accumulate
 from perfmodel.core.work import Engine
 from perfmodel.errors import InputError
+from perfmodel.machine.efficiency import Efficiency
 
 #: Vector operations charged for one special function (exp, tanh, erf, sqrt,
 #: divide) where the device states no rate for them. A default without a source
@@ -119,7 +120,11 @@ class Source:
 
 @dataclass(frozen=True)
 class Machine:
-    """A device. ``memory`` lists levels nearest to the engines first."""
+    """A device. ``memory`` lists levels nearest to the engines first.
+
+    ``based_on`` is the device of the catalogue that a calibrated one was made from;
+    ``efficiency`` what its file states of how kernels use it.
+    """
 
     name: str
     title: str
@@ -133,6 +138,13 @@ class Machine:
     provenance: tuple[Source, ...] = ()
     vendor: str = ""
     released: str = ""
+    based_on: str | None = None
+    efficiency: Efficiency | None = None
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names under which kernels of this device are measured: its own, its origin's."""
+        return frozenset(filter(None, (self.name, self.based_on)))
 
     @property
     def last_level(self) -> MemoryLevel:

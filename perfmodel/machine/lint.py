@@ -3,8 +3,9 @@
 Refused: a stated peak that differs by over 2 % from units x operations per
 cycle x clock (a sparse peak, or a boost clock taken for the reference), a
 number without provenance, FLOP/s for integers, caches in decimal units, a far
-level faster than a near one, a last level without bandwidth, an accumulator
-or a 2:4 speed-up that the dense rates do not bear out.
+level faster than a near one, a last level without bandwidth, a link's bandwidth
+as the memory's, an accumulator or a 2:4 speed-up that the dense rates do not bear
+out.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from perfmodel.machine.schema import (
 from perfmodel.units import format_si
 
 PEAK_TOLERANCE = 0.02
+LINK_TOLERANCE = 0.005
 
 
 class Checker:
@@ -39,6 +41,7 @@ class Checker:
         yield from self._peaks()
         yield from self._sparse()
         yield from self._memory()
+        yield from self._links()
         yield from self._provenance()
 
     def _error(self, path: tuple[Any, ...], text: str, mend: str, key: bool = False) -> InputError:
@@ -218,6 +221,26 @@ class Checker:
                     "list levels nearest first, bandwidth of all instances together",
                 )
             previous = name, level.bandwidth
+
+    def _links(self) -> Iterator[InputError]:
+        """Refuse a memory bandwidth that is a link's, one direction or both."""
+        name, last = list(self.spec.memory.items())[-1]
+        for link, spec in self.spec.interconnect.items():
+            one_way = spec.bandwidth_per_direction
+            if last.bandwidth is None or one_way is None:
+                continue
+            if one_way >= last.bandwidth:
+                yield self._error(
+                    ("interconnect", link, "bandwidth_per_direction"),
+                    f"'{link}' is as fast as the memory '{name}'",
+                    "check both figures; a link's is per direction, all links together",
+                )
+            elif abs(last.bandwidth / (2 * one_way) - 1) < LINK_TOLERANCE:
+                yield self._error(
+                    ("memory", name, "bandwidth"),
+                    f"the bandwidth of '{name}' is that of '{link}' in both directions",
+                    "state the memory's own",
+                )
 
     def _provenance(self) -> Iterator[InputError]:
         entries = self.spec.provenance

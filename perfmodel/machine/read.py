@@ -12,6 +12,7 @@ from perfmodel.catalog.validation import validate
 from perfmodel.core.formats import split_accumulate
 from perfmodel.errors import InvalidFileError
 from perfmodel.machine.device import ComputeEngine, Link, Machine, MemoryLevel, Rate, Source
+from perfmodel.machine.efficiency_file import efficiency_of_spec, efficiency_problems
 from perfmodel.machine.lint import Checker
 from perfmodel.machine.schema import HardwareSpec, RateSpec
 
@@ -33,7 +34,7 @@ _read_builtin = cache(_read)
 def machine_from_document(document: Document) -> Machine:
     """Return the Machine a parsed file describes; InvalidFileError lists all that is wrong."""
     spec = validate(document, HardwareSpec)
-    problems = list(Checker(document, spec).problems())
+    problems = [*Checker(document, spec).problems(), *efficiency_problems(document, spec)]
     if problems:
         raise InvalidFileError(problems)
     return _machine(spec)
@@ -71,6 +72,8 @@ def _machine(spec: HardwareSpec) -> Machine:
         provenance=tuple(_sources(spec)),
         vendor=spec.vendor,
         released=spec.released or "",
+        based_on=spec.based_on,
+        efficiency=efficiency_of_spec(spec),
     )
 
 

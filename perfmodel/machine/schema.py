@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from datetime import date
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from perfmodel.catalog.validation import Spec, quantity
+from perfmodel.errors import shorten
 
 _Rate = Annotated[float, BeforeValidator(quantity("rate"))]
 _Bandwidth = Annotated[float, BeforeValidator(quantity("bandwidth"))]
@@ -17,6 +20,16 @@ _Seconds = Annotated[float, BeforeValidator(quantity("time"))]
 _Watts = Annotated[float, BeforeValidator(quantity("power"))]
 
 
+def _date(value: object) -> object:
+    try:
+        return date.fromisoformat(value).isoformat() if isinstance(value, str) else value
+    except ValueError:
+        raise PydanticCustomError(
+            "quantity", "{text}", {"text": f"found {shorten(value)}, expected a date as 2026-11-28"}
+        ) from None
+
+
+NAME_PATTERN = r"[a-z0-9][a-z0-9.\-]*"
 #: the key of an engine's speed-up on 2:4 weights
 SPARSE = "sparse_2_4"
 
@@ -110,11 +123,74 @@ class ProvenanceSpec(Spec):
         return self
 
 
+_Date = Annotated[str, BeforeValidator(_date)]
+_Method = Literal["measured", "fitted", "carried over", "default"]
+
+
+class EstimateSpec(Spec):
+    """A parameter of the machine model: a number, with its unit where it has one."""
+
+    value: float | str
+    method: _Method
+    n: int | None = Field(default=None, ge=1)
+    residual: float | None = Field(default=None, ge=0)
+    date: _Date | None = None
+    source: str | None = None
+
+    @model_validator(mode="after")
+    def _says_where_from(self) -> EstimateSpec:
+        return _sourced(self)
+
+
+class SpreadSpec(Spec):
+    """How far off predictions of a family of kernels are.
+
+    ``factor``: within it 90 % of the measurements lie on either side of the prediction.
+    """
+
+    factor: float = Field(ge=1, le=100)
+    method: _Method
+    n: int | None = Field(default=None, ge=1)
+    residual: float | None = Field(default=None, ge=0)
+    date: _Date | None = None
+    source: str | None = None
+
+    @model_validator(mode="after")
+    def _says_where_from(self) -> SpreadSpec:
+        return _sourced(self)
+
+
+_Sourced = TypeVar("_Sourced", EstimateSpec, SpreadSpec)
+
+
+#: what a number must say of where it comes from
+_NEEDED = {
+    "measured": ("n", "residual", "date", "source"),
+    "fitted": ("n", "residual", "date", "source"),
+    "carried over": ("source",),
+    "default": (),
+}
+
+
+def _sourced(item: _Sourced) -> _Sourced:
+    """Refuse a fitted, measured or carried-over number that does not say where from."""
+    needed = _NEEDED[item.method]
+    missing = [name for name in needed if getattr(item, name) is None]
+    if missing:
+        raise ValueError(f"method '{item.method}' needs {', '.join(missing)}")
+    return item
+
+
 class HardwareSpec(Spec):
-    """A hardware file as written. Mappings of engines and levels keep their order."""
+    """A hardware file as written. Mappings of engines and levels keep their order.
+
+    ``based_on`` names the device that a calibrated file was made from: measured
+    kernels of that device are its own.
+    """
 
     schema_: Literal["perfmodel/hardware@1"] = Field(alias="schema")
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9.\-]*$")
+    name: str = Field(pattern=f"^{NAME_PATTERN}$")
+    based_on: str | None = None
     title: str
     vendor: str
     kind: Literal["cpu", "gpu", "accelerator"]
@@ -126,6 +202,8 @@ class HardwareSpec(Spec):
     overhead: OverheadSpec
     tdp: _Watts | None
     notes: str | None = None
+    efficiency: dict[str, EstimateSpec] = Field(default_factory=dict)
+    accuracy: dict[str, SpreadSpec] = Field(default_factory=dict)
     sources: dict[str, SourceSpec] = Field(min_length=1)
     provenance: dict[str, ProvenanceSpec]
 

@@ -71,7 +71,7 @@ class RowNorm(Operator):
         def extra(capacity: Dim) -> Dim:
             return x.bytes * missed_share(x.bytes / rows, capacity)
 
-        return builder.build(extra_traffic=extra)
+        return builder.build(extra_traffic=extra, rows=rows)
 
     def gradients(self, t: Bound) -> list[Gradient]:
         x, cols, dy = t.x, t.x.shape[-1], gradient_of(t.y)
@@ -86,7 +86,7 @@ class RowNorm(Operator):
         def extra(capacity: Dim) -> Dim:
             return both * missed_share(both / rows, capacity)
 
-        return [Gradient("input", makes, saved, builder.build(extra_traffic=extra))]
+        return [Gradient("input", makes, saved, builder.build(extra_traffic=extra, rows=rows))]
 
 
 @dataclass(frozen=True)

@@ -207,4 +207,4 @@ def _reread(builder: WorkBuilder, bytes: Dim, rows: Dim, times: int) -> Work:
     def extra(capacity: Dim) -> Dim:
         return times * bytes * missed_share(bytes / rows, capacity)
 
-    return builder.build(extra_traffic=extra)
+    return builder.build(extra_traffic=extra, rows=rows)

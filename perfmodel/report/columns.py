@@ -163,6 +163,8 @@ def title(data: Mapping[str, Any]) -> str:
         f"{k} {v}" for k, v in workload["dims"].items() if k in ("batch", "sequence", "context")
     )
     parts = [settings["dtype"], settings["phase"], dims, f"{settings['launch']} launch"]
+    if settings.get("without"):
+        parts.append(f"without {', '.join(settings['without'])}")
     return f"{workload['name']} on {data['hardware']['title']} ({', '.join(p for p in parts if p)})"
 
 

@@ -207,10 +207,13 @@ def test_the_hover_says_what_the_row_says() -> None:
     data = analysed("llama-2-7b", phase="decode")
     texts = [h for t in operators(roofline_figure([data])) for h in t.hovertext]
     (text,) = [h for h in texts if "layers.q_proj" in h]
-    for part in ("affine fp16: 1×1×4096", "n 32", "MACs 537M", "FLOP 1.07G", "time 607us"):
+    for part in ("affine fp16: 1×1×4096", "n 32", "MACs 537M", "FLOP 1.07G"):
         assert part in text
-    for part in ("bound bandwidth", "limiter hbm", "next limiter: ", "l2 33.6 MB", "util % 1"):
+    (row,) = [r for r in data["operators"] if r["name"] == "layers.q_proj"]
+    assert f"time {1e6 * row['count'] * row['time_s']:.0f}us" in text
+    for part in ("bound bandwidth", "limiter hbm", "next limiter: ", "l2 33.6 MB"):
         assert part in text
+    assert f"util % {100 * row['utilization']:.0f}" in text
 
 
 def test_one_operator_and_none_at_all_still_make_a_figure() -> None:

@@ -1,0 +1,1 @@
+"""Predictions against measured kernels: score them, and fit a device to them."""

@@ -1,0 +1,122 @@
+"""How long a device takes over matrix products and attention cut into tiles.
+
+Everything is vectorised: sizes may be arrays. The best of a menu of tiles and splits of
+the depth is taken, as a library's heuristic would. Each candidate's time does not
+decrease with any size, so neither does the least of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from perfmodel.core.dims import Array, Dim
+
+#: rows and columns of the output that one unit computes at a time
+TILES = (
+    (16, 64), (64, 16), (32, 64), (64, 32), (32, 128), (128, 32), (64, 64), (64, 128), (128, 64),
+    (64, 256), (256, 64), (128, 128), (128, 256), (256, 128), (16, 128), (128, 16), (32, 32),
+    (256, 256),
+)  # fmt: skip
+#: parts that the depth may be cut into, each computed by a unit of its own
+SPLITS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
+#: products of a step that feeding a tile's edges is worth: (rows + columns) times this
+FEED = 30.0
+#: exponent by which a step's three limits combine
+STEP_NORM = 2.5
+#: share of the latency of a split that every further wave of tiles costs
+WAVE_LATENCY = 0.3
+#: seconds from which a kernel runs at the clock that the power limit sustains
+HEATING = 5e-4
+#: points evaluated at once, so that intermediate arrays stay in cache
+BLOCK = 1 << 14
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """A device as tiles see it.
+
+    ``units`` work side by side, each at ``rate`` products (multiply-adds) a second; a
+    step of the depth takes at least ``step`` products' time, and ``feed`` times the edges
+    of the tile; ``latency`` seconds are lost by a split, ``throttle`` is the share by
+    which kernels far over HEATING slow down. ``bytes_per_s`` is the achievable bandwidth;
+    ``hard``: the slower of compute and memory counts alone.
+    """
+
+    units: float
+    rate: float
+    step: float
+    feed: float
+    latency: float
+    throttle: float
+    bytes_per_s: float
+    hard: bool
+    tiles: tuple[tuple[int, int], ...] = TILES
+    splits: tuple[int, ...] = SPLITS
+
+
+def combine(hard: bool, first: Dim, second: Dim) -> Array:
+    """Return the larger of the two where ``hard``, else the cube root of the sum of cubes."""
+    a, b = np.broadcast_arrays(np.asarray(first, np.float64), np.asarray(second, np.float64))
+    largest: Array = np.maximum(a, b)
+    if hard:
+        return largest
+    safe = np.where(largest > 0, largest, 1.0)
+    ratio = np.minimum(a, b) / safe
+    joined = safe * np.cbrt(1.0 + ratio * ratio * ratio) * (largest > 0)
+    # Never below the larger, whatever the rounding.
+    together: Array = np.maximum(largest, joined)
+    return together
+
+
+def throttled(seconds: Array, share: float) -> Array:
+    """Return the time at the clock that long kernels sustain; nothing changes far below HEATING."""
+    longer: Array = seconds + share * seconds * seconds / (seconds + HEATING)
+    return longer
+
+
+def gemm_seconds(
+    groups: Dim, m: Dim, n: Dim, k: Dim, memory: Dim, partial_bytes: Dim, on: Tiling
+) -> tuple[Array, Array]:
+    """Return (seconds, seconds of compute alone) of ``groups`` products c[m,n] = a[m,k] b[k,n].
+
+    ``memory`` is the seconds of moving the operands, ``partial_bytes`` what one set of
+    partial sums takes. A wave is as many tiles as there are units; it costs ``k`` steps:
+
+        step = norm(tm tn, feed (tm + tn), step) products
+        time = norm(waves k / splits step / rate, memory) + latency of the split
+    """
+    arrays = np.broadcast_arrays(groups, m, n, k, memory, partial_bytes)
+    shape = arrays[0].shape
+    flat = [np.ascontiguousarray(a, dtype=np.float64).ravel() for a in arrays]
+    time, compute = np.empty(flat[0].size), np.empty(flat[0].size)
+    for start in range(0, flat[0].size, BLOCK):
+        part = slice(start, start + BLOCK)
+        time[part], compute[part] = _best([a[part] for a in flat], on)
+    return time.reshape(shape), compute.reshape(shape)
+
+
+def _best(sizes: Sequence[Array], on: Tiling) -> tuple[Array, Array]:
+    groups, m, n, k, memory, partial = sizes
+    best, compute = np.full(m.size, np.inf), np.zeros(m.size)
+    edges = sorted({edge for tile in on.tiles for edge in tile})
+    rows = {edge: np.ceil(m / edge) * groups for edge in edges}
+    columns = {edge: np.ceil(n / edge) for edge in edges}
+    for tm, tn in on.tiles:
+        limits = (tm * tn, on.feed * (tm + tn), on.step)
+        step = sum(x**STEP_NORM for x in limits) ** (1 / STEP_NORM)
+        depth, load = k * (step / on.rate), rows[tm] * columns[tn] / on.units
+        for splits in on.splits:
+            # A menu of one has no quantum: a core takes any share of a block.
+            waves = np.ceil(load * splits) if len(on.tiles) > 1 else load
+            alone = throttled(waves * (depth / splits + WAVE_LATENCY * on.latency), on.throttle)
+            moved = memory if splits == 1 else memory + 2 * splits * partial / on.bytes_per_s
+            time = combine(on.hard, alone, moved)
+            if splits > 1:
+                # Libraries do not split the depth of products in a batch.
+                time = np.where(groups > 1, np.inf, time + on.latency)
+            better = time < best
+            best, compute = np.where(better, time, best), np.where(better, alone, compute)
+    return best, compute
