@@ -13,8 +13,8 @@ from onnx import helper, numpy_helper
 import perfmodel
 
 KINDS = {np.dtype(k): v for k, v in (
-    ("float32", 1), ("uint8", 2), ("int8", 3), ("int32", 6), ("int64", 7), ("bool", 9),
-    ("float16", 10), ("float64", 11),
+    ("float32", 1), ("uint8", 2), ("int8", 3), ("int16", 5), ("int32", 6), ("int64", 7),
+    ("bool", 9), ("float16", 10), ("float64", 11),
 )}  # fmt: skip
 
 

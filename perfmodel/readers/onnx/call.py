@@ -12,6 +12,8 @@ from perfmodel.errors import InputError
 from perfmodel.ops import make_operator
 from perfmodel.readers.onnx import integers
 from perfmodel.readers.onnx.attributes import attribute_value
+from perfmodel.readers.onnx.formats import FORMAT_OF
+from perfmodel.readers.onnx.inputs import declared_shape
 from perfmodel.readers.tracing.network import Network, role_of
 from perfmodel.readers.tracing.values import Data, Value, data_of
 
@@ -37,6 +39,8 @@ class Call:
     attributes: Mapping[str, Any]
     constants: dict[str, Any] = field(default_factory=dict)
     scope: Mapping[str, Value] = field(default_factory=dict)
+    #: what the file says of tensors' types, by name
+    types: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def net(self) -> Network:
@@ -73,6 +77,14 @@ class Call:
     def wants(self, i: int) -> bool:
         """Tell whether anything reads output ``i``."""
         return i < len(self.outputs) and bool(self.outputs[i])
+
+    def declared(self, i: int) -> tuple[tuple[Dim, ...], str] | None:
+        """Return the shape and the format that the file states for output ``i``, if it does."""
+        if not self.wants(i) or self.outputs[i] not in self.types:
+            return None
+        kind = self.types[self.outputs[i]].type.tensor_type
+        shape = declared_shape(kind, self.importer.sizes)
+        return None if shape is None else (shape, FORMAT_OF.get(kind.elem_type, self.net.main))
 
     def readers(self, i: int = 0) -> Sequence[str]:
         """Return the operators that read output ``i``; '' for the graph's own output."""
@@ -153,7 +165,7 @@ class Call:
             places=tuple(d for s in shapes for d in s),
             stands_for=f"{self.domain}::{self.op}" if self.domain else self.op,
             known=known,
-            formats=" ".join(self.net.format(n) for n in names),
+            output_formats=" ".join(self.net.format(n) for n in names),
         )
         if read is None:
             read = [v for v in self.inputs if v is not None and v.items is None]

@@ -18,9 +18,8 @@ from perfmodel.errors import InputError, shorten
 from perfmodel.readers.onnx.attributes import with_attributes
 from perfmodel.readers.onnx.call import Call
 from perfmodel.readers.onnx.fold import fold
-from perfmodel.readers.onnx.formats import FORMAT_OF
 from perfmodel.readers.onnx.handlers import handler_of
-from perfmodel.readers.onnx.inputs import declared_shape, give_numbers
+from perfmodel.readers.onnx.inputs import give_numbers
 from perfmodel.readers.onnx.integers import keep_codes
 from perfmodel.readers.onnx.model import (
     DEFAULT_OPSET,
@@ -183,13 +182,16 @@ class Importer:
             list(node.output),
             {a.name: a for a in node.attribute},
             scope=scope,
+            types=shapes,
         )
         first = len(self.net.nodes)
         try:
-            made = self._made(call, node, scope, shapes)
+            made = self._made(call, node, scope)
             for added in self.net.nodes[first:]:
                 added.algorithms()  # attributes that make no sense show here at the latest
+            limited = any(v is not None and v.bound for v in inputs)
             for value in made:
+                value.bound = value.bound or (limited and value.rank > 0)
                 if largest(value.elements) > MAX_ELEMENTS:
                     raise InputError("a tensor of over 2**48 values")
                 if any(d < 0 for d in value.shape):
@@ -219,9 +221,7 @@ class Importer:
             value.name = name
         return value
 
-    def _made(
-        self, call: Call, node: Any, scope: Scope, shapes: Mapping[str, Any]
-    ) -> Sequence[Value]:
+    def _made(self, call: Call, node: Any, scope: Scope) -> Sequence[Value]:
         if not call.domain or call.domain == "com.microsoft":
             folded = fold(call.op, call.inputs, call.for_folding, call.opset)
             if folded:
@@ -236,7 +236,7 @@ class Importer:
         if handler is None and function is not None:
             return self._function(function, call)
         if handler is None:
-            return self._without_handler(call, scope, shapes)
+            return self._without_handler(call)
         if self._offline(call):
             with self.net.aside():
                 made = _as_list(handler(call))
@@ -290,21 +290,11 @@ class Importer:
             self.place, self.readers, self.opsets = before, outside, around
         return [self._output(name, inner) for name in function.output]
 
-    def _without_handler(
-        self, call: Call, scope: Scope, shapes: Mapping[str, Any]
-    ) -> Sequence[Value]:
-        made_shapes, formats = [], []
+    def _without_handler(self, call: Call) -> Sequence[Value]:
         first = next((v for v in call.inputs if v is not None), None)
-        for name in call.outputs:
-            shape = None
-            if name in shapes:
-                declared = shapes[name].type.tensor_type
-                shape = declared_shape(declared, self.sizes)
-                formats.append(FORMAT_OF.get(declared.elem_type, self.net.main))
-            else:
-                formats.append(first.dtype if first else self.net.main)
-            made_shapes.append(shape if shape is not None else (first.shape if first else ()))
-        return call.opaque(*made_shapes, formats=formats, known=False)
+        like = (first.shape, first.dtype) if first is not None else ((), self.net.main)
+        made = [call.declared(i) or like for i in range(len(call.outputs))]
+        return call.opaque(*(s for s, _ in made), formats=[f for _, f in made], known=False)
 
 
 def _exactly(a: Dim, b: Dim) -> bool:

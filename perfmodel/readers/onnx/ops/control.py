@@ -8,7 +8,7 @@ from perfmodel.core.dims import total
 from perfmodel.errors import InputError
 from perfmodel.readers.onnx.call import Call
 from perfmodel.readers.onnx.handlers import Made, handles
-from perfmodel.readers.onnx.ops.loops import stacked
+from perfmodel.readers.onnx.repeating import computed, stacked
 from perfmodel.readers.tracing.network import Trial
 from perfmodel.readers.tracing.values import Value
 
@@ -92,8 +92,8 @@ def scan(call: Call) -> Made:
     trips = scanned[0].shape[places[0] + first]
     batch = scanned[0].shape[0] if batched else 1
     with call.net.times(trips * batch):
-        carried = [_place(call, v, 0) if batched else _computed(call, v) for v in states]
-        parts = [_place(call, v, 0) if batched else _computed(call, v) for v in scanned]
+        carried = [_place(call, v, 0) if batched else computed(call, v) for v in states]
+        parts = [_place(call, v, 0) if batched else computed(call, v) for v in scanned]
         parts = [_place(call, v, p) for v, p in zip(parts, places, strict=True)]
         made = call.subgraph(body, [*carried, *parts])
     out_axes = call.attr("scan_output_axes", [])
@@ -106,13 +106,7 @@ def scan(call: Call) -> Made:
     return outputs
 
 
-def _computed(call: Call, value: Value) -> Value:
-    """Return a value whose numbers change from one execution to the next."""
-    tensor = call.net.tensor(value)
-    return replace(value, data=None, stored=None, make=None, whole=None, tensor=tensor)
-
-
 def _place(call: Call, value: Value, axis: int) -> Value:
     """Return one place of an axis, which goes away: a view where it is the first."""
-    (one,) = call.emit("slice", _computed(call, value), length=1, axis=axis, suffix=".place")
+    (one,) = call.emit("slice", computed(call, value), length=1, axis=axis, suffix=".place")
     return call.view(one, [d for i, d in enumerate(value.shape) if i != axis])

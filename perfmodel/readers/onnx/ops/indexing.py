@@ -9,6 +9,7 @@ from perfmodel.core import Dim
 from perfmodel.core.dims import minimum, product
 from perfmodel.errors import InputError
 from perfmodel.readers.onnx.call import Call
+from perfmodel.readers.onnx.formats import FORMAT_OF
 from perfmodel.readers.onnx.handlers import Made, handles
 from perfmodel.readers.onnx.ops.reductions import axis_of
 from perfmodel.readers.tracing.values import Value
@@ -77,8 +78,10 @@ def one_hot(call: Call) -> Made:
 
 @handles("EyeLike")
 def eye_like(call: Call) -> Made:
-    """Ones on a diagonal: written once."""
-    return call.opaque(call.input(0).shape)
+    """Ones on a diagonal: written once, nothing read but the shape."""
+    x = call.input(0)
+    dtype = FORMAT_OF.get(call.attr("dtype", 0), x.dtype)
+    return call.opaque(x.shape, formats=[dtype], read=[])
 
 
 @handles("Range")
@@ -86,7 +89,7 @@ def range_(call: Call) -> Made:
     """Numbers from a start to an end: written once."""
     start, limit, step = (call.known(i, "the number of values")[0] for i in range(3))
     count: Any = -((start - limit) // step) if step != 1 else limit - start
-    return call.opaque((int(count) if isinstance(count, float) else count,))
+    return call.opaque((int(count) if isinstance(count, float) else count,), read=[])
 
 
 def found(call: Call, most: Sequence[Dim], formats: Sequence[str], what: str) -> list[Value]:

@@ -20,6 +20,7 @@ from perfmodel.errors import InputError
 from perfmodel.graph import Node
 from perfmodel.readers.onnx.call import Call
 from perfmodel.readers.onnx.handlers import Made, handles
+from perfmodel.readers.onnx.repeating import computed, stacked
 from perfmodel.readers.tracing.network import Trial
 from perfmodel.readers.tracing.values import Value, data_of
 
@@ -154,7 +155,7 @@ class _Loop:
         error = None
         with self.call.net.aside() as trial, self.call.net.times(trips):
             try:
-                made = self._body([_changing(self.call, v) for v in self.states])
+                made = self._body([computed(self.call, v) for v in self.states])
             except InputError as found:
                 error = found
         counted = error is None and made[0].data is not None and bool(made[0].data.all())
@@ -231,7 +232,7 @@ class _Loop:
             return self._open_ended(self._multiplied(whole), grows=not whole.plain)
         call.net.note(f"Loop '{call.name}' has tensors that grow: their middle size is taken")
         ends = list(zip(self.states, whole.made[1:], strict=False))
-        middle = [_changing(call, _grown(a, b, (trips - 1) // 2)) for a, b in ends]
+        middle = [computed(call, _grown(a, b, (trips - 1) // 2)) for a, b in ends]
         with call.net.times(trips):
             made = self._body(middle)
         return [
@@ -279,17 +280,9 @@ def _alike(before: Value, after: Value) -> bool:
     return before.rank == after.rank and all(map(same, before.shape, after.shape))
 
 
-def _changing(call: Call, value: Value) -> Value:
-    """Return a state, whose numbers change from one step to the next, computed by a node."""
-    if value.items is not None:
-        return replace(value)
-    tensor = call.net.tensor(value)
-    return replace(value, data=None, stored=None, make=None, whole=None, tensor=tensor)
-
-
 def _stepping(call: Call, value: Value) -> Value:
     """Return a state whose numbers are those of this step, where they are known."""
-    return replace(value) if value.data is not None else _changing(call, value)
+    return replace(value) if value.data is not None else computed(call, value)
 
 
 def _grown(first: Value, last: Value, trips: Dim, made: Value | None = None) -> Value:
@@ -309,15 +302,3 @@ def _grown(first: Value, last: Value, trips: Dim, made: Value | None = None) -> 
     if value.tensor is not None:
         value.tensor = replace(value.tensor, shape=value.shape)
     return value
-
-
-def stacked(call: Call, value: Value, trips: Dim, axis: int = 0) -> Value:
-    """Return what every execution gives, along a new axis: each is put in its place."""
-    at = axis if axis >= 0 else value.rank + 1 + axis
-    shape = (*value.shape[:at], trips, *value.shape[at:])
-    if value.tensor is None and value.make is None:
-        return Value("", value.dtype, shape, stored=value.stored or call.name)
-    one = call.view(value, (*value.shape[:at], 1, *value.shape[at:]))
-    if same(trips, 1):
-        return replace(one, data=None)
-    return call.emit("expand", one, shape=shape, suffix=".collected")[0]

@@ -9,6 +9,7 @@ from perfmodel.core import Dim
 from perfmodel.core.dims import same
 from perfmodel.errors import InputError, shorten
 from perfmodel.readers.onnx.call import Call
+from perfmodel.readers.onnx.formats import FORMAT_OF
 from perfmodel.readers.onnx.handlers import MICROSOFT, Made, handles
 from perfmodel.readers.tracing.values import Value
 
@@ -142,7 +143,7 @@ def matmul(call: Call) -> Made:
 
 
 @handles("FusedMatMul", "TransposeMatMul", domain=MICROSOFT)
-def fused_matmul(call: Call) -> Made:
+def fused_matmul(call: Call) -> Value:
     """``alpha a' b'``, either transposed; the scale is part of the product."""
     a, b = call.input(0), call.input(1)
     if call.attr("transBatchA", 0) or call.attr("transBatchB", 0):
@@ -178,22 +179,40 @@ def gemm(call: Call) -> Made:
 
 
 _FUSED = {
-    "Relu": "relu", "Tanh": "tanh", "Sigmoid": "sigmoid", "LeakyRelu": "leaky_relu", "Elu": "elu",
-    "HardSigmoid": "hard_sigmoid", "Softplus": "softplus", "Selu": "selu", "Gelu": "gelu",
+    "relu": "relu", "tanh": "tanh", "sigmoid": "sigmoid", "leakyrelu": "leaky_relu", "elu": "elu",
+    "hardsigmoid": "hard_sigmoid", "softplus": "softplus", "selu": "selu", "gelu": "gelu",
+    "hardswish": "hard_swish", "softmax": "softmax",
 }  # fmt: skip
 
 
 @handles("FusedGemm", domain=MICROSOFT)
 def fused_gemm(call: Call) -> Made:
     """Gemm, then an activation named by an attribute."""
-    y = gemm(call)
-    assert isinstance(y, Value)
-    name = call.attr("activation", "")
+    return _activated(call, gemm(call))
+
+
+@handles("GemmFloat8", domain=MICROSOFT)
+def gemm_float8(call: Call) -> Made:
+    """Gemm of fp8 operands with a scale each, then an activation; the result's format is named."""
+    y = _activated(call, gemm(call))
+    return call.cast(y, FORMAT_OF.get(call.attr("dtype", 1), "fp32"))
+
+
+@handles("FusedMatMulActivation", domain=MICROSOFT)
+def fused_matmul_activation(call: Call) -> Made:
+    """The fused product, then an activation."""
+    return _activated(call, fused_matmul(call))
+
+
+def _activated(call: Call, made: Made) -> Value:
+    """Put the activation that an attribute names behind a product."""
+    assert isinstance(made, Value)
+    name = str(call.attr("activation", "") or "").lower()
     if not name:
-        return y
+        return made
     if name not in _FUSED:
-        raise InputError(f"FusedGemm: activation {shorten(name)}")
-    return call.emit(_FUSED[name], y, suffix=".activation")
+        raise InputError(f"{call.op}: activation {shorten(name)}", mend=f"known: {list(_FUSED)}")
+    return call.emit(_FUSED[name], made, suffix=".activation")[0]
 
 
 @handles("GemmFastGelu", domain=MICROSOFT)

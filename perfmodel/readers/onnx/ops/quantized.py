@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from perfmodel.core import Dim
-from perfmodel.core.formats import FORMATS
+from perfmodel.core.formats import FORMATS, get_format
 from perfmodel.errors import InputError
 from perfmodel.ops.quantization import QUANTIZED
 from perfmodel.readers.onnx.call import Call
@@ -62,7 +62,8 @@ def dequantize(call: Call) -> Made:
     x, scale = call.input(0), call.input(1)
     if x.is_constant:
         block = int(call.attr("block_size", 0))
-        dtype = f"{x.dtype}g{block}" if block > 0 and x.dtype in ("int4", "int8") else x.dtype
+        grouped = block > 0 and x.dtype in ("int4", "int8")
+        dtype = get_format(f"{x.dtype}g{block}").name if grouped else x.dtype
         return replace(x, dtype=dtype, data=None, whole=x, tensor=None)
     return real(call, x, scale.dtype)
 
@@ -153,22 +154,6 @@ def dynamic_quantize_matmul(call: Call) -> Made:
 
 def _with_bias(call: Call, y: Value, bias: Value | None) -> Value:
     return y if bias is None else call.emit("add", y, bias, suffix=".bias")[0]
-
-
-@handles("MatMulNBits", "MatMulBnb4", "MatMulFpQ4", domain=MICROSOFT)
-def matmul_n_bits(call: Call) -> Made:
-    """``x[..., K] w[N, K]'``, weights of few bits in blocks that share a scale of 16 bits."""
-    x, packed = call.input(0), call.input(1)
-    k, n = call.attr("K"), call.attr("N")
-    if k is None or n is None:
-        raise InputError(f"{call.op} without K or N")
-    bits, block = int(call.attr("bits", 4)), int(call.attr("block_size", 32))
-    dtype = {2: "int2", 4: f"int4g{block}", 8: f"int8g{block}"}.get(bits)
-    if dtype is None or block < 1:
-        raise InputError(f"{call.op}: {bits} bits in blocks of {block}, expected 2, 4 or 8 bits")
-    weight = replace(packed, dtype=dtype, shape=(n, k), data=None)
-    y = multiply(call, x, weight, transposed=(False, True))
-    return _with_bias(call, y, call.optional(5) if call.op == "MatMulNBits" else None)
 
 
 #: operator on codes -> ours, and where its operands stand

@@ -55,6 +55,7 @@ def _target(call: Call, x: Value) -> list[Dim]:
     if scales is None:
         raise InputError(f"{call.op} has neither sizes nor scales")
     place = 1 if call.op == "Upsample" or call.opset < 11 else 2
+    # Of tf_crop_and_resize too: runtimes scale the whole input's size, not the region's.
     return _scaled(x, call.known(place, "the shape of the output"), axes)
 
 
@@ -92,7 +93,12 @@ def roi_align(call: Call) -> Made:
     """Regions of an image sampled into bins."""
     x, regions, numbers = call.input(0), call.input(1), call.input(2)
     bins = (call.attr("output_height", 1), call.attr("output_width", 1))
-    samples = call.attr("sampling_ratio", 0) or 2
+    samples = call.attr("sampling_ratio", 0)
+    if samples == 0:
+        samples = 2
+        call.net.note(
+            "RoiAlign samples by the size of each region, which is not known: 2x2 a bin is taken"
+        )
     return call.emit("roi_align", x, regions, numbers, bins=bins, samples=samples)
 
 
