@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from perfmodel.core.dims import Array, Dim
+from perfmodel.core.dims import Array, Dim, total, where
 
 #: rows and columns of the output that one unit computes at a time
 TILES = (
@@ -31,7 +31,9 @@ WAVE_LATENCY = 0.3
 #: seconds from which a kernel runs at the clock that the power limit sustains
 HEATING = 5e-4
 #: points evaluated at once, so that intermediate arrays stay in cache
-BLOCK = 1 << 14
+BLOCK = 1 << 12
+#: points up to which the candidates are an axis of the arrays rather than a loop
+FEW = 64
 
 
 @dataclass(frozen=True)
@@ -99,24 +101,44 @@ def gemm_seconds(
 
 
 def _best(sizes: Sequence[Array], on: Tiling) -> tuple[Array, Array]:
-    groups, m, n, k, memory, partial = sizes
-    best, compute = np.full(m.size, np.inf), np.zeros(m.size)
+    """Return the least time over all candidates."""
+    groups, m, n, *_ = sizes
+    # Libraries do not split the depth of products in a batch.
+    splitting = np.where(groups > 1, np.inf, on.latency)
+    if groups.size <= FEW:
+        menu = np.array([(tm, tn, s) for tm, tn in on.tiles for s in on.splits], dtype=np.float64)
+        tm, tn, splits = menu[:, 0:1], menu[:, 1:2], menu[:, 2:3]
+        load = np.ceil(m / tm) * groups * np.ceil(n / tn) / on.units
+        time, alone = _times(sizes, load, _step(tm, tn, on), splits, splitting, on)
+        first = np.argmin(time, axis=0)[None]
+        return np.take_along_axis(time, first, 0)[0], np.take_along_axis(alone, first, 0)[0]
+    best, compute = np.full(groups.size, np.inf), np.zeros(groups.size)
     edges = sorted({edge for tile in on.tiles for edge in tile})
     rows = {edge: np.ceil(m / edge) * groups for edge in edges}
     columns = {edge: np.ceil(n / edge) for edge in edges}
-    for tm, tn in on.tiles:
-        limits = (tm * tn, on.feed * (tm + tn), on.step)
-        step = sum(x**STEP_NORM for x in limits) ** (1 / STEP_NORM)
-        depth, load = k * (step / on.rate), rows[tm] * columns[tn] / on.units
-        for splits in on.splits:
-            # A menu of one has no quantum: a core takes any share of a block.
-            waves = np.ceil(load * splits) if len(on.tiles) > 1 else load
-            alone = throttled(waves * (depth / splits + WAVE_LATENCY * on.latency), on.throttle)
-            moved = memory if splits == 1 else memory + 2 * splits * partial / on.bytes_per_s
-            time = combine(on.hard, alone, moved)
-            if splits > 1:
-                # Libraries do not split the depth of products in a batch.
-                time = np.where(groups > 1, np.inf, time + on.latency)
+    for tile in on.tiles:
+        load = rows[tile[0]] * columns[tile[1]] / on.units
+        for parts in on.splits:
+            time, alone = _times(sizes, load, _step(*tile, on), parts, splitting, on)
             better = time < best
             best, compute = np.where(better, time, best), np.where(better, alone, compute)
     return best, compute
+
+
+def _step(tm: Dim, tn: Dim, on: Tiling) -> Dim:
+    """Return the products' time that a step of the depth takes."""
+    limits = (tm * tn, on.feed * (tm + tn), on.step)
+    return total(x**STEP_NORM for x in limits) ** (1 / STEP_NORM)
+
+
+def _times(
+    sizes: Sequence[Array], load: Array, step: Dim, splits: Dim, splitting: Array, on: Tiling
+) -> tuple[Array, Array]:
+    """Return seconds, and seconds of compute alone, of one candidate or of a column of them."""
+    _, _, _, k, memory, partial = sizes
+    depth = k * (step / on.rate)
+    # A menu of one has no quantum: a core takes any share of a block.
+    waves = np.ceil(load * splits) if len(on.tiles) > 1 else load
+    alone = throttled(waves * (depth / splits + WAVE_LATENCY * on.latency), on.throttle)
+    written = 2 * where(splits > 1, splits, 0.0) * partial / on.bytes_per_s
+    return combine(on.hard, alone, memory + written) + where(splits > 1, splitting, 0.0), alone
