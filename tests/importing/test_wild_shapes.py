@@ -118,8 +118,6 @@ CASES: dict[str, tuple[str, dict[str, int]]] = {
 }  # fmt: skip
 #: cases in which the file fixes a size that the others must have, or nothing is executed
 FIXED = {"parts of a list", "mel bands of a sound"}
-#: sizes that are the smaller of two are decided once in a sweep, at its first point
-DECIDED = {"the smaller of two counts"}
 
 
 def _saved(case: str, folder: Path) -> tuple[Any, Path]:
@@ -164,7 +162,7 @@ def test_shapes_are_those_of_the_runtime(case: str, tmp_path: Path) -> None:
         assert [v.shape for v in outputs] == expected
 
 
-@pytest.mark.parametrize("case", sorted(CASES.keys() - FIXED - DECIDED))
+@pytest.mark.parametrize("case", sorted(CASES.keys() - FIXED))
 def test_a_swept_size_is_as_one_that_is_set(case: str, tmp_path: Path) -> None:
     _, file = _saved(case, tmp_path)
     sizes = CASES[case][1]

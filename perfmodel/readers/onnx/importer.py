@@ -80,6 +80,7 @@ class Importer:
 
     def __post_init__(self) -> None:
         self.opsets = self.opsets or self.model.opsets
+        self.numeric = not any(map(is_symbolic, self.sizes.values()))
 
     def for_batch(self, shape: list[Dim], elements: Dim) -> list[Dim]:
         """Return a fixed shape with the file's batch replaced by the wanted one, if that fits."""
@@ -187,7 +188,7 @@ class Importer:
         first = len(self.net.nodes)
         try:
             made = self._made(call, node, scope)
-            for added in self.net.nodes[first:]:
+            for added in self.net.nodes[first:] if self.numeric else ():
                 added.algorithms()  # attributes that make no sense show here at the latest
             limited = any(v is not None and v.bound for v in inputs)
             for value in made:
