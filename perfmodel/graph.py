@@ -155,7 +155,8 @@ class Graph:
     parameters count once. ``gradient_bytes`` is what training keeps of the weights'
     gradients, ``optimizer_bytes`` what it keeps besides; ``carried`` names the
     tensors that a repeated block hands from one execution to the next (their
-    gradients are wanted even where they come from the network's inputs); ``loss``
+    gradients are wanted even where they come from the network's inputs), ``held`` the
+    others that it reads, each with the block's last node; ``loss``
     is the operator that training puts behind each output, ``loss_axis`` the axis of
     its classes; ``notes`` say what a reader assumed.
     """
@@ -171,6 +172,7 @@ class Graph:
     optimizer_bytes: Dim = 0
     gradient_bytes: Dim = 0
     carried: frozenset[str] = frozenset()
+    held: Mapping[str, str] = field(default_factory=dict)
     loss: str | None = None
     loss_axis: Dim = -1
     notes: tuple[str, ...] = ()

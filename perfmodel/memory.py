@@ -79,6 +79,12 @@ def _lifetimes(graph: Graph) -> tuple[dict[str, Dim], dict[str, int]]:
             elif tensor.name not in deaths:
                 tensors[tensor.name], copies[tensor.name] = tensor, node.count
                 born[tensor.name], deaths[tensor.name] = node.role, step
+    # The next execution of a repeated block reads them again.
+    last = {node.name: step for step, node in enumerate(graph.nodes)}
+    for name, until in graph.held.items():
+        held = holder.get(name, name)
+        if held in deaths:
+            deaths[held] = max(deaths[held], last.get(until, UNREAD))
     for name in graph.outputs:
         held = holder.get(name, name)
         if held in deaths:

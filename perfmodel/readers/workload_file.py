@@ -134,6 +134,7 @@ class FileWorkload(Workload):
             outputs=tuple(t.name for t in outputs),
             shared=builder.shared,
             carried=frozenset(builder.carried),
+            held=builder.held,
             loss=None if loss == "none" else loss,
             loss_axis=axis,
         )

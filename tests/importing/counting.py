@@ -70,7 +70,7 @@ def _node(node: Any, shapes: dict[str, tuple[int, ...]]) -> int:
     if node.op_type in ("Gemm", "QGemm"):
         turned = next((a.i for a in node.attribute if a.name == "transA"), 0)
         return prod(shapes[node.output[0]]) * read[0][0 if turned else 1]
-    if node.op_type in ("LSTM", "GRU", "RNN"):
+    if node.op_type in ("LSTM", "GRU", "RNN", "DynamicQuantizeLSTM"):
         steps, batch, _ = read[0]
         return steps * batch * (prod(read[1]) + prod(read[2]))
     return 0

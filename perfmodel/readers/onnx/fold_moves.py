@@ -21,6 +21,7 @@ from perfmodel.readers.onnx.fold import (
 )
 from perfmodel.readers.onnx.formats import FORMAT_OF
 from perfmodel.readers.onnx.model import MAX_DATA
+from perfmodel.readers.tracing.open_sizes import is_open, opened
 from perfmodel.readers.tracing.values import FLOATS, Data, count, data_of
 
 
@@ -39,8 +40,10 @@ def _cast(data: list[Data | None], attr: Attributes, opset: int) -> Folded:
         if to == "bool":
             return bool(value)
         if to in FLOATS:
-            return value if is_symbolic(value) else float(value)
-        return math.floor(value) if is_symbolic(value) else int(value)
+            if is_symbolic(value):
+                return value
+            return opened(float(value)) if is_open(value) else float(value)
+        return math.floor(value) if is_symbolic(value) else math.trunc(value)
 
     return each(one)(data, attr, opset)
 
@@ -270,7 +273,8 @@ def _cumsum(data: list[Data | None], attr: Attributes, opset: int) -> Folded:
 def _list(data: Data | None) -> list[Any]:
     if data is None:
         raise ValueError("missing")
-    return [v if is_symbolic(v) else int(v) for v in data.ravel().tolist()]
+    return [v if is_open(v) and not isinstance(v, float) else int(v)
+            for v in data.ravel().tolist()]  # fmt: skip
 
 
 def _ints(data: Data) -> Any:

@@ -17,7 +17,7 @@ from perfmodel.core.symbols import is_symbolic
 from perfmodel.errors import InputError, shorten
 from perfmodel.readers.onnx.attributes import with_attributes
 from perfmodel.readers.onnx.call import Call
-from perfmodel.readers.onnx.fold import fold
+from perfmodel.readers.onnx.fold import fold, sized
 from perfmodel.readers.onnx.handlers import handler_of
 from perfmodel.readers.onnx.inputs import give_numbers
 from perfmodel.readers.onnx.integers import keep_codes
@@ -31,16 +31,11 @@ from perfmodel.readers.onnx.model import (
     tensor_format,
     tensor_shape,
 )
+from perfmodel.readers.onnx.offline import all_stored, is_offline, is_table, source
 from perfmodel.readers.onnx.order import called, in_order, readers_of
 from perfmodel.readers.tracing.network import Network
 from perfmodel.readers.tracing.values import Value, is_learned
 
-#: operators whose output is not the same every time
-_RANDOM = {
-    "RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial",
-    "Bernoulli",
-}  # fmt: skip
-_CONTROL = {"If", "Loop", "Scan", "SequenceMap"}
 MAX_GRAPH_DEPTH = 30
 #: visits to nodes for running loops step by step, in all
 MAX_STEPPED = 20_000
@@ -224,11 +219,15 @@ class Importer:
 
     def _made(self, call: Call, node: Any, scope: Scope) -> Sequence[Value]:
         if not call.domain or call.domain == "com.microsoft":
-            folded = fold(call.op, call.inputs, call.for_folding, call.opset)
+            # Rows of a table that sizes choose are looked up when the model runs.
+            mixed = not all_stored(call) and any(map(is_table, call.inputs))
+            folded = [] if mixed else fold(call.op, call.inputs, call.for_folding, call.opset)
+            if folded and sized(call.op, call.inputs):
+                return self._executed(call, folded)
             if folded:
-                stored = next((v.stored for v in call.inputs if v and v.stored), None)
                 for value, name in zip(folded, call.outputs, strict=False):
-                    value.name, value.stored = name, stored
+                    value.name = name
+                    value.stored = source(call, value, name) if all_stored(call) else None
                     keep_codes(call, value)
                 return folded
         overload = getattr(node, "overload", "")
@@ -238,15 +237,14 @@ class Importer:
             return self._function(function, call)
         if handler is None:
             return self._without_handler(call)
-        if self._offline(call):
+        if is_offline(call):
             with self.net.aside():
                 made = _as_list(handler(call))
-            root = next((v.stored for v in call.inputs if v and v.stored), None)
             learned = call.op == "ConstantOfShape" or any(map(is_learned, call.inputs))
             for value, name in zip(made, call.outputs, strict=False):
                 if value.tensor is not None or value.make is not None:
                     value.tensor, value.make = None, None
-                    value.name, value.stored = name, root or self.place + name
+                    value.name, value.stored = name, source(call, value, name)
                     value.generated = not learned
                     keep_codes(call, value)
             return made
@@ -256,16 +254,13 @@ class Importer:
                 value.stored = self.place + call.outputs[0]
         return made
 
-    def _offline(self, call: Call) -> bool:
-        """Tell whether a runtime computes the node once, when it loads the model."""
-        present = [v for v in call.inputs if v is not None]
-        return (
-            bool(present)
-            and all(v.is_constant and v.items is None for v in present)
-            and call.op not in _RANDOM
-            and call.op not in _CONTROL
-            and call.op != "DequantizeLinear"
-        )
+    def _executed(self, call: Call, folded: list[Value]) -> Sequence[Value]:
+        """Import a node that runs although its values are known; returns its outputs with those."""
+        handler = handler_of(call.domain, call.op)
+        made = _as_list(handler(call)) if handler is not None else folded
+        for value, known in zip(made, folded, strict=False):
+            value.data, value.sized = known.data, True
+        return made
 
     def _function(self, function: Any, call: Call) -> list[Value]:
         """Import the body of a function that the model defines."""

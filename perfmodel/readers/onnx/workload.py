@@ -32,6 +32,7 @@ from perfmodel.readers.onnx.inputs import (
 )
 from perfmodel.readers.onnx.model import Model, open_model
 from perfmodel.readers.tracing.network import Network, role_of
+from perfmodel.readers.tracing.open_sizes import opened
 from perfmodel.readers.tracing.values import Value
 
 #: tensors in a list that is fed
@@ -94,6 +95,7 @@ class OnnxWorkload(Workload):
         self, sizes: Mapping[str, Any], precision: Precision
     ) -> tuple[Network, tuple[Tensor, ...], list[Value]]:
         """Return the imported network, the tensors that are fed, and the model's outputs."""
+        sizes = {k: opened(v) for k, v in sizes.items()}
         bound = self._bound(sizes)
         need_sizes(self.model.file.name, self.inputs, bound, self.shapes)
         net = Network(precision, self.main)
@@ -130,8 +132,8 @@ class OnnxWorkload(Workload):
             shape: tuple[Dim, ...] = self.shapes[item.name]
         else:
             shape = tuple(bound[d] if isinstance(d, str) else d for d in item.shape or ())
-            if leading and shape:
-                shape = (sizes[BATCH], *shape[1:])
+            if shape and item.name in batch_axes(self.inputs):
+                shape = (sizes[BATCH] if leading else opened(shape[0]), *shape[1:])
         numbers = self.values.get(item.name)
         if item.container == "sequence":
             # A list of tensors alike; --value says how many.

@@ -38,6 +38,8 @@ class Value:
     bound : its size depends on data, and ``shape`` is the most it can be.
     generated : a constant made of sizes and single numbers alone (a window, a filter
         bank), which nobody learned.
+    sized : its length follows from open sizes, so that a node makes it although its
+        values are known.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Value:
     items: list[Value] | None = None
     bound: bool = False
     generated: bool = False
+    sized: bool = False
 
     @property
     def rank(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from perfmodel.core import Dim
@@ -26,7 +27,10 @@ def gather(call: Call) -> Made:
         return call.emit(
             "embedding", places, stored={"table": x}, rows=x.shape[0], width=x.shape[1]
         )
-    if not places.rank and places.data is not None:
+    if x.stored is not None and x.rank == 2 and x.dtype in ("int8", "int4", "int2"):
+        # Rows of codes, which are brought back afterwards: the table is a weight.
+        x = replace(x, whole=x)
+    if not places.rank and places.is_constant:
         # One known place is a slice, which leaves the axis out.
         (taken,) = call.emit("slice", x, axis=axis, start=0, length=1)
         return call.view(taken, [*x.shape[:axis], *x.shape[axis + 1 :]])
