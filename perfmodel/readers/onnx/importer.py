@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 from perfmodel.core import Dim
-from perfmodel.core.dims import largest, product, show_shape
+from perfmodel.core.dims import product, show_shape
 from perfmodel.core.symbols import is_symbolic
 from perfmodel.errors import InputError, shorten
 from perfmodel.readers.onnx.attributes import with_attributes
@@ -75,7 +76,6 @@ class Importer:
 
     def __post_init__(self) -> None:
         self.opsets = self.opsets or self.model.opsets
-        self.numeric = not any(map(is_symbolic, self.sizes.values()))
 
     def for_batch(self, shape: list[Dim], elements: Dim) -> list[Dim]:
         """Return a fixed shape with the file's batch replaced by the wanted one, if that fits."""
@@ -180,17 +180,15 @@ class Importer:
             scope=scope,
             types=shapes,
         )
-        first = len(self.net.nodes)
         try:
             made = self._made(call, node, scope)
-            for added in self.net.nodes[first:] if self.numeric else ():
-                added.algorithms()  # attributes that make no sense show here at the latest
             limited = any(v is not None and v.bound for v in inputs)
             for value in made:
                 value.bound = value.bound or (limited and value.rank > 0)
-                if largest(value.elements) > MAX_ELEMENTS:
+                sizes = [float(d) for d in value.shape]
+                if prod(sizes) > MAX_ELEMENTS:
                     raise InputError("a tensor of over 2**48 values")
-                if any(d < 0 for d in value.shape):
+                if min(sizes, default=0) < 0:
                     raise InputError(f"its output would have the shape {show_shape(value.shape)}")
         except InputError as error:
             if error.where:

@@ -14,7 +14,7 @@ import numpy as np
 
 from perfmodel.core import Dim, Precision, Tensor, parse_precision
 from perfmodel.core.dims import product
-from perfmodel.core.symbols import Symbol
+from perfmodel.core.symbols import Symbol, is_symbolic
 from perfmodel.errors import InputError, one_line, shorten
 from perfmodel.graph import Graph, Workload
 from perfmodel.readers.onnx.formats import FORMAT_OF
@@ -32,7 +32,7 @@ from perfmodel.readers.onnx.inputs import (
 )
 from perfmodel.readers.onnx.model import Model, open_model
 from perfmodel.readers.tracing.network import Network, role_of
-from perfmodel.readers.tracing.open_sizes import opened
+from perfmodel.readers.tracing.open_sizes import opened, settle
 from perfmodel.readers.tracing.values import Value
 
 #: tensors in a list that is fed
@@ -78,6 +78,11 @@ class OnnxWorkload(Workload):
     def trace(self, sizes: Mapping[str, Any], phase: str, precision: Precision) -> Graph:
         """Return the graph for sizes that are numbers, or Symbols."""
         net, fed, outputs = self.imported(sizes, precision)
+        settle(net.nodes)
+        if not any(map(is_symbolic, sizes.values())):
+            for node in net.nodes:
+                with _reading(self.model.file, f"'{node.name}' in "):
+                    node.algorithms()  # what makes no sense shows here at the latest
         made = [net.tensor(v) for v in outputs if v.items is None and not v.is_constant]
         return Graph(
             name=self.name,
@@ -214,7 +219,7 @@ def _text(value: str | bytes) -> str:
 
 
 @contextmanager
-def _reading(file: Path) -> Iterator[None]:
+def _reading(file: Path, place: str = "") -> Iterator[None]:
     """Have whatever goes wrong with the model say its file."""
     try:
         yield
@@ -224,7 +229,8 @@ def _reading(file: Path) -> Iterator[None]:
         raise InputError(error.message, where=str(file), mend=error.mend) from None
     except MALFORMED as error:
         raise InputError(
-            f"'{file}' makes no sense as a model: {type(error).__name__} {shorten(str(error))}",
+            f"{place}'{file}' makes no sense as a model:"
+            f" {type(error).__name__} {shorten(str(error))}",
             mend="expected a file written by onnx.save or an exporter",
         ) from error
 
