@@ -252,11 +252,12 @@ def pair(default: Any = dataclasses.MISSING, *, doc: str, least: int = 1) -> Any
     return dataclasses.field(default=default, metadata={"kind": "pair", "doc": doc, "least": least})
 
 
-def size_list(default: Any = dataclasses.MISSING, *, doc: str, least: int = -1) -> Any:
-    """Declare an attribute that is a list of sizes."""
-    return dataclasses.field(
-        default=default, metadata={"kind": "sizes", "doc": doc, "least": least}
-    )
+def size_list(
+    default: Any = dataclasses.MISSING, *, doc: str, least: int = -1, empty: bool = False
+) -> Any:
+    """Declare an attribute that is a list of sizes, which may be ``empty``."""
+    metadata = {"kind": "sizes", "doc": doc, "least": least, "empty": empty}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 def flag(default: bool, *, doc: str, in_training: bool | None = None) -> Any:

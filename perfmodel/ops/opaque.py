@@ -43,8 +43,8 @@ class Opaque(Operator):
         {"elements": 5, "made": 13},
     )
 
-    ranks: Any = size_list(doc="the number of axes of each output", least=0)
-    places: Any = size_list(doc="the sizes of all outputs' axes, one after the other", least=0)
+    ranks: Any = size_list(doc="the number of axes of each output", least=0, empty=True)
+    places: Any = size_list(doc="sizes of all outputs' axes, in order", least=0, empty=True)
     stands_for: str = text("opaque", doc="the operator's name where it came from")
     known: bool = flag(True, doc="whether the importer knows what it does")
     output_formats: str = text("", doc="each output's format; that of activations if empty")

@@ -229,7 +229,7 @@ class _Checker:
         else:
             lengths, expected = _SHAPES[kind]
             listed = isinstance(value, list)
-            some = listed and (value or attribute.metadata["least"] == 0)
+            some = listed and (value or attribute.metadata.get("empty", False))
             right = some and len(value) in lengths if listed else kind != "sizes"
             right = right and all(_is_size(part) for part in (value if listed else [value]))
         if not right:

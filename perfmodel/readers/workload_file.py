@@ -120,7 +120,8 @@ class FileWorkload(Workload):
         read = {t.name for node in builder.nodes for t in node.tensors.sources}
         read |= {t.name for t in outputs}
         try:
-            axis_of("loss_axis", axis, len(outputs[0].shape))
+            if loss != "none":
+                axis_of("loss_axis", axis, len(outputs[0].shape))
         except InputError as error:
             where = self.document.where(("loss_axis",))
             raise InputError(error.message, where=where) from None

@@ -71,6 +71,7 @@ CASES = {
         lambda: zoo_sequences.Recurrent("GRU", bidirectional=True), _ids, ("script",),
         counted=False,
     ),
+    "embedding bag": Case(zoo_sequences.Bag, _ids, ("script",)),
     "bert": Case(zoo_sequences.bert, _two, axes=(WORDS, WORDS), needs="transformers"),
     "gpt2": Case(
         zoo_sequences.gpt2, _ids, ("dynamo",), (WORDS,), needs="transformers", constants=TIED

@@ -107,6 +107,7 @@ def test_a_loop_runs_as_often_as_its_value_says(
     result = perfmodel.analyze(str(file), "h100-sxm", batch=2, values=values)
     inputs = (torch.ones(2, 8), torch.tensor(times), torch.tensor(bool(flag)))
     assert result.totals["macs"] == cases.macs(module, inputs)
+    assert result.totals["parameters"] == sum(p.numel() for p in module.parameters())
     assert not _notes(result)
     _same_after_conversion(file, tmp_path, values=values)
 

@@ -21,6 +21,17 @@ class Recurrent(nn.Module):
         return self.last(self.unit(self.words(ids))[0])
 
 
+class Bag(nn.Module):
+    """The mean of each sample's words: a loop over samples in the file."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.last = nn.EmbeddingBag(20, 6, mode="mean"), nn.Linear(6, 4)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return self.last(self.words(ids))
+
+
 class Branching(nn.Module):
     """A branch chosen by a value."""
 

@@ -202,7 +202,7 @@ class _Loop:
             return self._after([whole.made], whole.trips)
         last = steps.made[-1][1:]
         ends = [
-            _grown(state, made, whole.trips) if made.items is not None
+            _grown(self.call, state, made, whole.trips) if made.items is not None
             else replace(made, shape=end.shape, data=end.data)
             for state, made, end in zip(self.states, whole.made[1:], last, strict=False)
         ]  # fmt: skip
@@ -232,11 +232,11 @@ class _Loop:
             return self._open_ended(self._multiplied(whole), grows=not whole.plain)
         call.net.note(f"Loop '{call.name}' has tensors that grow: their middle size is taken")
         ends = list(zip(self.states, whole.made[1:], strict=False))
-        middle = [computed(call, _grown(a, b, (trips - 1) // 2)) for a, b in ends]
+        middle = [computed(call, _grown(call, a, b, (trips - 1) // 2)) for a, b in ends]
         with call.net.times(trips):
             made = self._body(middle)
         return [
-            *(_grown(a, b, trips, m) for (a, b), m in zip(ends, made[1:], strict=False)),
+            *(_grown(call, a, b, trips, m) for (a, b), m in zip(ends, made[1:], strict=False)),
             *(stacked(call, v, trips) for v in made[1 + len(ends) :]),
         ]
 
@@ -285,7 +285,7 @@ def _stepping(call: Call, value: Value) -> Value:
     return replace(value) if value.data is not None else computed(call, value)
 
 
-def _grown(first: Value, last: Value, trips: Dim, made: Value | None = None) -> Value:
+def _grown(call: Call, first: Value, last: Value, trips: Dim, made: Value | None = None) -> Value:
     """Return a state after ``trips`` steps, where one takes it from ``first`` to ``last``."""
     if last.items is not None:
         added = len(last.items) - len(first.items or [])
@@ -295,10 +295,11 @@ def _grown(first: Value, last: Value, trips: Dim, made: Value | None = None) -> 
     value = replace(made or first, data=None)
     if first.rank != last.rank:
         return value
-    value.shape = tuple(
+    shape = tuple(
         a if same(a, b) else a + (b - a) * trips
         for a, b in zip(first.shape, last.shape, strict=True)
     )
-    if value.tensor is not None:
-        value.tensor = replace(value.tensor, shape=value.shape)
-    return value
+    grows = tuple(a - b for a, b in zip(shape, value.shape, strict=True))
+    if all(same(d, 0) for d in grows):
+        return value
+    return call.emit("pad", value, before=(0,) * len(grows), after=grows, suffix=".grown")[0]
