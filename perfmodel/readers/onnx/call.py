@@ -141,7 +141,9 @@ class Call:
         """Return the formats of a node with weights of its own, None where the network's fit."""
         net = self.net.precision
         form = self.net.format(weight.dtype, "weight")
-        active = inputs[0].dtype if inputs and inputs[0].role != "index" else net.activation
+        # Whole numbers of these formats are places in a table, whatever moved them.
+        places = not inputs or inputs[0].role == "index" or inputs[0].dtype in ("int64", "int32")
+        active = net.activation if places else inputs[0].dtype
         if form == net.weight and active == net.activation:
             return None
         return replace(net, name=f"{form}/{active}", weight=form, activation=active)

@@ -159,7 +159,7 @@ class Importer:
         """Import one node and put its outputs into ``scope``."""
         self.visits += 1
         if self.visits > self.model.most_visits:
-            raise InputError(f"{self.model.file}: its nested graphs and functions go on and on")
+            raise InputError("nested graphs and functions go on and on")
         domain = domain_of(node.domain)
         if not node.op_type:
             raise InputError(f"the node{called(node)} does not say its operator")
