@@ -22,7 +22,6 @@ from perfmodel.readers.onnx.call import Call
 from perfmodel.readers.onnx.handlers import Made, handles
 from perfmodel.readers.onnx.repeating import computed, stacked
 from perfmodel.readers.tracing.network import Trial
-from perfmodel.readers.tracing.open_sizes import is_open
 from perfmodel.readers.tracing.values import Value, data_of
 
 #: nodes that are worth a visit to know the values that a loop ends with, and steps
@@ -144,8 +143,10 @@ class _Loop:
 
         It tells the values that states end with, and what a step's number decides.
         """
-        if not isinstance(limit, int) or is_open(limit):
-            return False  # a converted file, which leaves the size open, could not
+        count = self.call.optional(0)
+        fixed = count is not None and count.stored is not None
+        if not isinstance(limit, int) or not (fixed or self.call.importer.given(self.call.name)):
+            return False  # a converted file, which leaves sizes open, could not
         visits = limit * len(self.body.node)
         counts = any(v.data is not None for v in self.states) and visits <= MAX_VISITS / 3
         return counts or (bool(whole.trial.noted) and visits <= MAX_VISITS)
