@@ -21,6 +21,7 @@ from perfmodel.core import (
     Precision,
     Tensor,
     gradient_of,
+    moving,
     parse_precision,
 )
 from perfmodel.core.dims import largest, maximum, same, show_shape, smallest, total
@@ -68,6 +69,8 @@ class Node:
         """Return the ways to compute the node."""
         if self.gradient is not None:
             return [Algorithm("default", self.gradient.work)]
+        if any(same(t.elements, 0) for t in (*self.tensors.sources, *self.tensors.outputs)):
+            return [Algorithm("default", moving(self.tensors, 0 if self.op.is_a_view() else 1))]
         algorithms = self.op.algorithms(self.tensors)
         return [self._keeping(a) for a in algorithms] if self.keeps else algorithms
 

@@ -20,7 +20,7 @@ from perfmodel.core.formats import Precision
 from perfmodel.core.gradient import Gradient
 from perfmodel.core.layouts import in_layout, split_layout
 from perfmodel.core.tensor import Tensor
-from perfmodel.core.work import Algorithm, Work
+from perfmodel.core.work import Algorithm, Work, WorkBuilder
 from perfmodel.errors import InputError
 
 Category = Literal[
@@ -103,6 +103,12 @@ class Bound:
     def sources(self) -> tuple[Tensor, ...]:
         """The tensors it takes from other nodes: its inputs, then weights that are computed."""
         return (*self.inputs, *self.given.values())
+
+
+def moving(tensors: Bound, launches: int) -> Work:
+    """Return the Work of an operator on nothing, which computes nothing: what is there moves."""
+    builder = WorkBuilder().read(*tensors.inputs, *tensors.given.values())
+    return builder.write(*tensors.outputs).build(launches=launches)
 
 
 @dataclass(frozen=True)

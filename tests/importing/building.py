@@ -69,3 +69,13 @@ def shapes(built: Any, folder: Path) -> list[tuple[Any, ...]]:
     workload = read_onnx(file)
     _, _, outputs = workload.imported({}, workload.precision)
     return [v.shape for v in outputs]
+
+
+def parsed(text: str, stored: Mapping[str, Any] | None = None, opset: int = 17) -> Any:
+    """Return the model that ``text`` writes in ONNX's textual form, without its header."""
+    domains = "".join(f', "{d}": 1' for d in ("loc", "ai.onnx.ml", "com.microsoft") if d in text)
+    header = f'<ir_version: 10, opset_import: ["": {opset}{domains}]>\n'
+    built = onnx.parser.parse_model(header + text)
+    for name, value in (stored or {}).items():
+        built.graph.initializer.append(numpy_helper.from_array(np.asarray(value), name))
+    return built

@@ -61,6 +61,8 @@ def _node(node: Any, shapes: dict[str, tuple[int, ...]]) -> int:
         return prod(shapes[node.output[0]]) * prod(read[1][1:])
     if node.op_type == "QLinearConv":
         return prod(shapes[node.output[0]]) * prod(read[3][1:])
+    if node.op_type == "QLinearConv":
+        return prod(shapes[node.output[0]]) * prod(read[3][1:])
     if node.op_type == "ConvTranspose":
         return prod(read[0]) * prod(read[1][1:])
     if node.op_type in ("MatMul", "MatMulInteger", "QLinearMatMul"):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from perfmodel.core import Dim
 from perfmodel.errors import InputError
+from perfmodel.readers.onnx.attributes import attribute_value
 from perfmodel.readers.onnx.formats import FORMAT_OF
 from perfmodel.readers.onnx.inputs import declared_shape
 from perfmodel.readers.tracing.network import Network
@@ -72,8 +73,16 @@ class Call(Step):
         if name not in self.attributes:
             return default
         if name not in self.constants:
-            self.constants[name] = self.importer.attribute(self.attributes[name])
+            self.constants[name] = attribute_value(
+                self.attributes[name], self.importer.stored, self.importer.sparse
+            )
         return self.constants[name]
+
+    def for_folding(self, name: str, default: Any = None) -> Any:
+        """Return an attribute; the number of outputs is one of them."""
+        if name == "num_outputs" and name not in self.attributes:
+            return len(self.outputs)
+        return self.attr(name, default)
 
     def wants(self, i: int) -> bool:
         """Tell whether anything reads output ``i``."""

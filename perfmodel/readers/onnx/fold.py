@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from perfmodel.core.symbols import is_symbolic
+from perfmodel.core.symbols import greatest, is_symbolic, least
 from perfmodel.readers.onnx.formats import FORMAT_OF
 from perfmodel.readers.onnx.model import MAX_DATA
 from perfmodel.readers.tracing.open_sizes import is_open
@@ -140,13 +140,13 @@ def _power(a: Any, b: Any) -> Any:
 
 def larger(a: Any, *rest: Any) -> Any:
     for b in rest:
-        a = b if b > a else a
+        a = greatest(a, b)
     return a
 
 
 def smaller(a: Any, *rest: Any) -> Any:
     for b in rest:
-        a = b if b < a else a
+        a = least(a, b)
     return a
 
 

@@ -118,8 +118,9 @@ def _split(data: list[Data | None], attr: Attributes, opset: int) -> Folded:
     assert x is not None
     sizes = attr("split", None) or (_list(data[1]) if len(data) > 1 else None)
     if sizes is None:
-        parts = attr("num_outputs", None)
-        return None if parts is None else np.array_split(x, parts, axis)
+        length = x.shape[axis]
+        part = max(1, -(-length // attr("num_outputs", 1)))
+        return np.split(x, range(part, length, part), axis)
     return np.split(x, np.cumsum(sizes)[:-1], axis)
 
 
@@ -243,6 +244,19 @@ def _scatter_nd(data: list[Data | None], attr: Attributes, opset: int) -> Folded
         return None
     out = x.copy()
     out[tuple(np.moveaxis(_ints(places).reshape(places.shape), -1, 0))] = updates
+    return out
+
+
+@folds("ScatterElements", "Scatter")
+def _scatter_elements(data: list[Data | None], attr: Attributes, opset: int) -> Folded:
+    x, places, updates = data
+    assert x is not None
+    assert places is not None
+    assert updates is not None
+    if attr("reduction", "none") != "none":
+        return None
+    axis, out = attr("axis", 0), x.copy()
+    np.put_along_axis(out, _ints(places).reshape(places.shape) % x.shape[axis], updates, axis)
     return out
 
 

@@ -162,15 +162,16 @@ class Walker:
         handler = handler_of(call.domain, call.op)
         if handler is None:
             return call.bytes_only(known=False)
-        added = len(self.net.nodes)
         try:
-            return as_list(handler(call))
+            with self.net.aside() as trial:
+                made = as_list(handler(call))
         except UNFIT as error:
             if isinstance(error, InputError) and error.where:
                 raise
             self.misfits.setdefault(call.kind, f"{type(error).__name__}: {shorten(str(error))}")
-            self.net.undo(added)
             return call.bytes_only()
+        self.net.adopt(trial)
+        return made
 
 
 def _filled(item: Any, known: Mapping[Any, Any]) -> Any:

@@ -118,8 +118,9 @@ class TorchWorkload(Workload):
             for name, v in zip(self._results(), made, strict=False)
             if isinstance(v, Value) and name in results and not v.is_constant
         ]
+        read = net.weights() | set(walker.used)
         for key, value in parameters.items():
-            if not net.uses(key) and key not in walker.used:
+            if key not in read:
                 net.parameter(value)
         for kind, why in walker.misfits.items():
             net.note(f"{kind} is charged its bytes only: {why}")

@@ -7,9 +7,12 @@ from: a tensor whose length is one of them is made when the model runs.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from itertools import chain
 from typing import Any
 
 from perfmodel.core.symbols import is_symbolic
+from perfmodel.graph import Node
 
 _ARITHMETIC = (
     "add", "radd", "sub", "rsub", "mul", "rmul", "floordiv", "rfloordiv", "mod", "rmod",
@@ -57,6 +60,21 @@ def opened(value: Any) -> Any:
 def is_open(value: Any) -> bool:
     """Tell whether a value follows from open sizes, or is a size that is no number yet."""
     return isinstance(value, OpenInt | OpenFloat) or is_symbolic(value)
+
+
+def settle(nodes: Iterable[Node]) -> None:
+    """Have the tensors of a finished graph forget where their sizes come from.
+
+    What counts on them is much faster with plain numbers, and equal.
+    """
+    for node in nodes:
+        held = node.tensors
+        groups = (held.sources, held.outputs, held.weights, held.caches, held.appended, held.kept)
+        for tensor in chain.from_iterable(groups):
+            if any(type(d) is OpenInt for d in tensor.shape):
+                plain = tuple(int(d) if type(d) is OpenInt else d for d in tensor.shape)
+                # In place: nodes know each other by these very tensors.
+                object.__setattr__(tensor, "shape", plain)
 
 
 def _remembering(kind: type, name: str) -> Any:

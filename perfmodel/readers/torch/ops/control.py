@@ -24,9 +24,9 @@ def cond(call: Call) -> Made:
         return _branch(call, yes if condition else no, operands)
     sizes: list[Any] = []
     for branch in (yes, no):
-        with call.net.aside() as kept:
+        with call.net.aside() as trial:
             call.walker.graph(branch, operands)
-            sizes.append(_size(kept.nodes))
+        sizes.append(_size(trial.nodes))
     larger = sizes[0] >= sizes[1]
     call.net.note("cond is decided when it runs: the larger branch is taken")
     return _branch(call, yes if larger else no, operands)
