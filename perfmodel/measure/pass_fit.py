@@ -194,5 +194,5 @@ def spreads(rows: Sequence[tuple[str, float]]) -> dict[str, float]:
     result = {}
     for name, offs in found.items():
         level = min(1.0, np.ceil(0.9 * (len(offs) + 1)) / len(offs))
-        result[name] = float(np.exp(np.quantile(offs, level, method="higher")))
+        result[name] = float(np.exp(np.quantile(offs, level, method="inverted_cdf")))
     return result
