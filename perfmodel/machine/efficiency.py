@@ -45,13 +45,13 @@ PARAMETERS: Mapping[str, Parameter] = {
     ),
     "latency": Parameter("s", "lost by a split of the depth", 0.0, 1e-4, 1.0),
     "norm_launch": Parameter(
-        "", "eager launch of a normalization over that of a sum", 0.5, 10.0, 0.3
+        "", "eager launch of a normalization over that of a sum", 0.5, 10.0, 0.6
     ),
     "throttle": Parameter(
         "", "slow-down of kernels far over 0.5 ms by the power limit", 0.0, 3.0, 1.0
     ),
     "row_share": Parameter(
-        "", "softmax and normalizations: share of the bandwidth of streams", 0.05, 1.5, 0.15
+        "", "softmax and normalizations: share of the bandwidth of streams", 0.05, 1.5, 0.3
     ),
 }
 

@@ -25,7 +25,7 @@ from perfmodel.readers.kernel_table import KernelTable
 #: log ratio at which a row begins to count less
 OUTLIER = 0.05
 #: a parameter is told where the rows make its prior narrower than this share
-TOLD = 0.8
+TOLD = 0.9
 STEPS, STEP = 25, 0.02
 #: rows below which a family's interval stays that of the rules
 FEW = 10
