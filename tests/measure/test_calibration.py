@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 import perfmodel
+from perfmodel.catalog import resolve
 from perfmodel.cli import main
 from perfmodel.machine import PARAMETERS, Machine, efficiency_of, load_hardware
 from perfmodel.machine.efficiency import Efficiency, Estimate
@@ -193,7 +194,7 @@ def test_the_command_writes_a_file_that_checks_and_predicts(kernels, tmp_path, c
     assert (machine.name, machine.based_on) == (f"{DEVICE}-fitted", DEVICE)
     again = replace(machine, name=DEVICE, based_on=None, efficiency=None)
     assert again == load_hardware(DEVICE)
-    source = (Path(perfmodel.__file__).parent.parent / f"hardware/{DEVICE}.yaml").read_text()
+    source = resolve(DEVICE, "hardware").read_text()
     for comment in (line for line in source.splitlines() if line.startswith("#")):
         assert comment in file.read_text()
     entry = yaml.safe_load(file.read_text())["efficiency"]["launch_eager"]
