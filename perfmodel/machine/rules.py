@@ -163,7 +163,7 @@ _OTHER = {
 #: factor within which 90 % of kernels lie on either side, on a device never measured: of
 #: a GPU near a measured one, and of one whose memory is of another technology
 SPREADS = {
-    "product": (1.28, 1.70),
+    "product": (1.32, 1.70),
     "attention": (1.45, 1.60),
     "reduction": (1.50, 1.50),
     "normalization": (1.35, 1.35),

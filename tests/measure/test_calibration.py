@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 import yaml
 
-import perfmodel
 from perfmodel.catalog import resolve
 from perfmodel.cli import main
 from perfmodel.machine import PARAMETERS, Machine, efficiency_of, load_hardware
