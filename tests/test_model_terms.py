@@ -197,3 +197,22 @@ def test_there_are_at_most_ten_parameters_each_with_a_meaning() -> None:
         for name, parameter in PARAMETERS.items():
             assert parameter.meaning
             assert parameter.least <= efficiency_of(machine)[name] <= parameter.most
+
+
+def test_an_array_that_holds_weights_fills_and_drains() -> None:
+    machine = MACHINES["tpu-v4"]
+
+    def alone(**sizes: float) -> float:
+        found = evaluate(
+            parse_inline("matmul:m=1,n=1,k=1").bind(sizes, dtype="bf16"),
+            machine,
+            without=frozenset({"launches", "shares", "norm"}),
+        )
+        return float(found[0].time)
+
+    # 8 arrays of 128 x 128 at 1050 MHz: a pass of m rows takes m + 128 cycles.
+    rate = 8 * 1050e6
+    for m in (8192.0, 65536.0):
+        assert alone(m=m, n=8192, k=8192) == pytest.approx(64 * 64 * (m + 128) / rate, rel=0.01)
+    # One column more is a pass more.
+    assert alone(m=65536, n=129, k=4096) == pytest.approx(alone(m=65536, n=256, k=4096), rel=0.01)

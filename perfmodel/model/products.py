@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Set
+from dataclasses import replace
+
+import numpy as np
 
 from perfmodel.core import Dim, Work
 from perfmodel.core.dims import minimum, total, where
 from perfmodel.core.gemms import GemmTraffic
 from perfmodel.machine import Efficiency, Machine
-from perfmodel.model.tiles import FEED, FILL, SPLITS, TILES, Tiling, combine, gemm_seconds
+from perfmodel.model.tiles import (
+    FEED,
+    FILL,
+    SPLITS,
+    TILES,
+    Tiling,
+    combine,
+    gemm_seconds,
+    systolic_seconds,
+)
 
 
 def products(
@@ -54,6 +66,8 @@ def products(
     )
     seconds: Dim = 0.0
     compute: Dim = 0.0
+    array = engine.tile if machine.kind == "accelerator" and engine.kind == "matrix" else None
+    lanes = machine.rate("vector", formats[0]) if array else None
     for gemm in traffic.gemms:
         part = memory * (gemm.macs / macs)
         partial = gemm.groups * gemm.m * gemm.n * traffic.accumulator_bytes
@@ -61,11 +75,21 @@ def products(
         time: Dim
         alone: Dim
         time, alone = gemm_seconds(gemm.groups, gemm.m, gemm.n, depth, part, partial, on)
+        if array and array["k"] > 1:
+            held = replace(on, tiles=((int(array["k"]), int(array["n"])),))
+            time, alone = systolic_seconds(gemm.groups, gemm.m, gemm.n, depth, part, held)
+        slow: Dim | None = None
         if gpu and engine.kind == "vector":
             # A product with a vector has kernels without tiles.
-            lanes = gemm.macs * stretch / (on.rate * units)
-            direct = combine(on.hard, lanes, part)
-            better = (minimum(gemm.m, gemm.n) <= 1) & (direct < time)
-            time, alone = where(better, direct, time), where(better, lanes, alone)
+            slow = where(
+                minimum(gemm.m, gemm.n) <= 1, gemm.macs * stretch / (on.rate * units), np.inf
+            )
+        elif lanes is not None:
+            # Few rows are multiplied on the lanes of the vector engine.
+            slow = gemm.macs * stretch * 2 / (lanes[1].peak * share)
+        if slow is not None:
+            direct = combine(on.hard, slow, part)
+            better = direct < time
+            time, alone = where(better, direct, time), where(better, slow, alone)
         seconds, compute = seconds + time, compute + alone
     return engine.name, seconds, compute

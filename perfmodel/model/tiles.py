@@ -104,6 +104,22 @@ def gemm_seconds(
     return time.reshape(shape), compute.reshape(shape)
 
 
+def systolic_seconds(
+    groups: Dim, m: Dim, n: Dim, k: Dim, memory: Dim, on: Tiling
+) -> tuple[Array, Array]:
+    """Return (seconds, seconds of compute alone) of products on arrays that hold the weights.
+
+    An array of R x C cells holds a tile of b[k,n]; the rows of a stream through it, and
+    filling and draining it takes R cycles more:
+
+        time = norm(groups ceil(k / R) ceil(n / C) (m + R) R C / rate of all arrays, memory)
+    """
+    ((height, width),) = on.tiles
+    passes = groups * np.ceil(np.asarray(k, np.float64) / height) * np.ceil(np.divide(n, width))
+    alone: Array = passes * (m + height) * (height * width) / (on.rate * on.units)
+    return combine(on.hard, alone, memory), alone
+
+
 def _best(sizes: Sequence[Array], on: Tiling) -> tuple[Array, Array]:
     """Return the least time over all candidates."""
     groups, m, n, *_ = sizes
