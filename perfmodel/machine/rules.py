@@ -205,13 +205,18 @@ def carried_over(machine: Machine, donors: Sequence[Donor] | None = None) -> dic
     for donor in DONORS if donors is None else donors:
         weight = _weight(machine, donor)
         for name, value in donor.values.items():
-            if name in TECHNOLOGY and donor.memory != memory_of(machine):
+            if not _tells(donor, name, machine):
                 continue
             carried = value * donor.clock if name in CYCLES else value
             before, total = sums.get(name, (0.0, 0.0))
             sums[name] = before + weight * math.log(max(carried, 1e-12)), total + weight
     found = {name: math.exp(logs / total) for name, (logs, total) in sums.items()}
     return {n: v / clock_of(machine) if n in CYCLES else v for n, v in found.items()}
+
+
+def _tells(donor: Donor, name: str, machine: Machine) -> bool:
+    alike = donor.memory == memory_of(machine)
+    return name in donor.values and (alike or name not in TECHNOLOGY)
 
 
 def _weight(machine: Machine, donor: Donor) -> float:
@@ -234,7 +239,10 @@ def default_efficiency(machine: Machine, donors: Sequence[Donor] | None = None) 
         if machine.overhead.get(mode) is not None:
             carried.pop(f"launch_{mode}", None)
     donors = DONORS if donors is None else donors
-    told = ", ".join(donor.name for donor in donors)
+    nearest = sorted(donors, key=lambda donor: -_weight(machine, donor))
+    told = {
+        name: ", ".join(d.name for d in nearest if _tells(d, name, machine)) for name in carried
+    }
     spread = dict.fromkeys(FAMILIES, GUESSED)
     if gpu and machine.vendor == MAKER:
         memory = memory_of(machine)
@@ -242,7 +250,7 @@ def default_efficiency(machine: Machine, donors: Sequence[Donor] | None = None) 
         spread = {family: pair[not near] for family, pair in SPREADS.items()}
     return Efficiency(
         {
-            name: Estimate(carried[name], "carried over", source=told)
+            name: Estimate(carried[name], "carried over", source=told[name])
             if name in carried
             else Estimate(values[name])
             for name in PARAMETERS
