@@ -18,13 +18,13 @@ from perfmodel.core import (
     Dim,
     Gradient,
     Operator,
+    Pattern,
     Precision,
     Tensor,
     gradient_of,
     parse_precision,
 )
-from perfmodel.core.dims import largest, maximum, same, show_shape, smallest, total
-from perfmodel.core.dims import show as show_dim
+from perfmodel.core.dims import check_size, maximum, same, show_shape, total
 from perfmodel.errors import InputError, did_you_mean
 
 #: what a node is run for; everything is 'forward' outside training
@@ -154,7 +154,7 @@ class Graph:
     tensors that a repeated block hands from one execution to the next (their
     gradients are wanted even where they come from the network's inputs); ``loss``
     is the operator that training puts behind each output, ``loss_axis`` the axis of
-    its classes; ``notes`` say what a reader assumed.
+    its classes; ``notes`` say what a reader assumed, ``patterns`` what was recognised.
     """
 
     name: str
@@ -171,6 +171,7 @@ class Graph:
     loss: str | None = None
     loss_axis: Dim = -1
     notes: tuple[str, ...] = ()
+    patterns: tuple[Pattern, ...] = ()
 
     @property
     def forward(self) -> tuple[Node, ...]:
@@ -249,6 +250,10 @@ class Workload(ABC):
             raise InputError(f"{self.name} has no input '{name}' that can be set")
         return self
 
+    def with_patterns(self, wanted: bool) -> Workload:
+        """Return the workload with operators recognised in primitive nodes, or left written out."""
+        return self
+
     def with_dims(self, dims: Mapping[str, Dim]) -> Workload:
         """Return the workload with other defaults."""
         return _Rebound(self.name, self.phases, self.precision, self.about, self, dict(dims))
@@ -306,10 +311,5 @@ class _Rebound(Workload):
     ) -> Workload:
         return replace(self, inner=self.inner.with_inputs(shapes, values))
 
-
-def check_size(name: str, value: Dim, *, least: int = 1) -> None:
-    """Raise InputError unless ``value`` is whole and at least ``least`` at every point."""
-    if isinstance(value, bool) or not (smallest(value) >= least):
-        raise InputError(f"{name}={show_dim(value)}, expected at least {least}")
-    if largest(value % 1) > 0:
-        raise InputError(f"{name}={show_dim(value)}, expected a whole number")
+    def with_patterns(self, wanted: bool) -> Workload:
+        return replace(self, inner=self.inner.with_patterns(wanted))

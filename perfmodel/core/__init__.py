@@ -29,6 +29,7 @@ from perfmodel.core.operator import (
     size_list,
     text,
 )
+from perfmodel.core.pattern import Pattern
 from perfmodel.core.tensor import Tensor
 from perfmodel.core.windows import (
     PAD_MODES,
@@ -61,6 +62,7 @@ __all__ = [
     "Gradient",
     "Inferred",
     "Operator",
+    "Pattern",
     "Precision",
     "Tensor",
     "Work",

@@ -30,6 +30,7 @@ from perfmodel.readers.onnx.inputs import (
 from perfmodel.readers.onnx.model import Model, open_model
 from perfmodel.readers.tracing.network import Network, role_of
 from perfmodel.readers.tracing.values import Value, data_of
+from perfmodel.transforms.patterns import recognise
 
 _NETWORK_FLOATS = ("fp32", "fp16", "bf16", "fp64")
 
@@ -39,7 +40,8 @@ class OnnxWorkload(Workload):
     """A network read from an ONNX file.
 
     ``shapes`` and ``values`` are what the user gave for inputs: whole shapes, and
-    the values of integer inputs.
+    the values of integer inputs. ``patterns``: operators written out in primitive nodes
+    are recognised.
     """
 
     model: Model
@@ -47,6 +49,7 @@ class OnnxWorkload(Workload):
     main: str
     shapes: Mapping[str, tuple[int, ...]]
     values: Mapping[str, tuple[int, ...]]
+    patterns: bool = True
 
     def dims(self, phase: str) -> Mapping[str, Dim | str]:
         sizes: dict[str, Any] = dict.fromkeys(open_sizes(self.inputs))
@@ -62,6 +65,9 @@ class OnnxWorkload(Workload):
         check_names(self.model.file.name, shapes, self.inputs)
         return replace(self, shapes={**self.shapes, **shapes}, values={**self.values, **values})
 
+    def with_patterns(self, wanted: bool) -> OnnxWorkload:
+        return replace(self, patterns=wanted)
+
     def build(self, dims: Mapping[str, Dim], phase: str, precision: Precision) -> Graph:
         sizes = {k: v for k, v in dims.items() if v is not None}
         swept = {k: v for k, v in sizes.items() if isinstance(v, np.ndarray)}
@@ -73,7 +79,7 @@ class OnnxWorkload(Workload):
         """Return the graph for sizes that are numbers, or Symbols."""
         net, fed, outputs = self.imported(sizes, precision)
         made = [net.tensor(v) for v in outputs if v.items is None and not v.is_constant]
-        return Graph(
+        graph = Graph(
             name=self.name,
             phase=phase,
             precision=precision,
@@ -84,6 +90,7 @@ class OnnxWorkload(Workload):
             shared=net.shared(),
             notes=tuple(f"{text} ({n} times)" if n > 1 else text for text, n in net.notes.items()),
         )
+        return recognise(graph) if self.patterns else graph
 
     def imported(
         self, sizes: Mapping[str, Any], precision: Precision
