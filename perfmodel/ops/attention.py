@@ -169,7 +169,8 @@ class Attention(Operator):
     def _check_bias(self, bias: Tensor, scores: tuple[Dim, ...]) -> None:
         self.need_rank(bias, 4, "bias[b,h,S,S']")
         b, h, *rest = bias.shape
-        self.need_same(scores[0] % b, 0, "batch modulo that of the bias")
+        if not same(scores[0], b):
+            self.need_same(scores[0] % b, 0, "batch modulo that of the bias")
         if not same(h, 1):
             self.need_same(h, scores[1], "heads of the bias")
         for found, expected, what in zip(rest, scores[2:], ("queries", "keys"), strict=True):

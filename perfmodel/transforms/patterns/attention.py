@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 from perfmodel.core import Dim, Tensor
 from perfmodel.core.dims import product, same
-from perfmodel.core.symbols import is_symbolic
 from perfmodel.errors import InputError
 from perfmodel.graph import Node
 from perfmodel.ops import make_operator
@@ -255,7 +254,4 @@ def _bias(biases: list[Tensor], scores: tuple[Dim, ...], last: Node, make: _Make
     # One axis in front is that of the scores' samples where they have no heads.
     samples = len(shape) == 3 and same(scores[1], 1)
     lead = (shape[0], 1) if samples else (*(1,) * (4 - len(shape)), *shape[:-2])
-    b = lead[0]
-    if is_symbolic(scores[0]) and not same(b, 1) and not same(b, scores[0]):
-        raise InputError("attention: a bias of another number of samples")
     return [make.view(bias, (*lead, *shape[-2:]), f"{last.name}.bias")]
