@@ -76,6 +76,7 @@ def analyze(
     values: Mapping[str, tuple[int, ...]] | None = None,
     allow_unknown: bool = False,
     strict: bool = False,
+    patterns: bool = True,
     **dims: int,
 ) -> Analysis:
     """Analyse a network on a device.
@@ -96,11 +97,13 @@ def analyze(
     values : numbers of integer inputs that decide a shape or a branch, by name.
     allow_unknown : charge operators that are not known their bytes, instead of an error.
     strict : an error, too, where of an operator only the bytes are known.
+    patterns : take attention, norms and activations that an imported network writes out
+        in primitive nodes as what they are.
     dims : sizes, as in ``batch=8``.
 
     Raises InputError for whatever is wrong with the input.
     """
-    network, machine = load_workload(workload, inputs, values), load_hardware(hardware)
+    network, machine = load_workload(workload, inputs, values, patterns), load_hardware(hardware)
     for name, value in dims.items():
         if isinstance(value, np.ndarray):
             raise InputError(f"{name} is an array; analyze takes one point", mend="use sweep()")

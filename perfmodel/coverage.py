@@ -60,6 +60,9 @@ def coverage_account(graph: Graph, costs: list[NodeCost]) -> dict[str, Any]:
         if kind != "modelled":
             account[kind]["operators"] = dict(uncertain_operators(graph, kind))
     account["notes"] = list(graph.notes)
+    account["patterns"] = [
+        {"name": p.name, "op": p.op, "nodes": list(p.nodes)} for p in graph.patterns
+    ]
     return account
 
 

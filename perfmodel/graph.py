@@ -18,14 +18,14 @@ from perfmodel.core import (
     Dim,
     Gradient,
     Operator,
+    Pattern,
     Precision,
     Tensor,
     gradient_of,
     moving,
     parse_precision,
 )
-from perfmodel.core.dims import largest, maximum, same, show_shape, smallest, total
-from perfmodel.core.dims import show as show_dim
+from perfmodel.core.dims import check_size, maximum, same, show_shape, total
 from perfmodel.errors import InputError, did_you_mean
 
 #: what a node is run for; everything is 'forward' outside training
@@ -158,7 +158,7 @@ class Graph:
     gradients are wanted even where they come from the network's inputs), ``held`` the
     others that it reads, each with the block's last node; ``loss``
     is the operator that training puts behind each output, ``loss_axis`` the axis of
-    its classes; ``notes`` say what a reader assumed.
+    its classes; ``notes`` say what a reader assumed, ``patterns`` what was recognised.
     """
 
     name: str
@@ -176,6 +176,7 @@ class Graph:
     loss: str | None = None
     loss_axis: Dim = -1
     notes: tuple[str, ...] = ()
+    patterns: tuple[Pattern, ...] = ()
 
     @property
     def forward(self) -> tuple[Node, ...]:
@@ -254,6 +255,10 @@ class Workload(ABC):
             raise InputError(f"{self.name} has no input '{name}' that can be set")
         return self
 
+    def with_patterns(self, wanted: bool) -> Workload:
+        """Return the workload with operators recognised in primitive nodes, or left written out."""
+        return self
+
     def with_dims(self, dims: Mapping[str, Dim]) -> Workload:
         """Return the workload with other defaults."""
         return _Rebound(self.name, self.phases, self.precision, self.about, self, dict(dims))
@@ -311,10 +316,5 @@ class _Rebound(Workload):
     ) -> Workload:
         return replace(self, inner=self.inner.with_inputs(shapes, values))
 
-
-def check_size(name: str, value: Dim, *, least: int = 1) -> None:
-    """Raise InputError unless ``value`` is whole and at least ``least`` at every point."""
-    if isinstance(value, bool) or not (smallest(value) >= least):
-        raise InputError(f"{name}={show_dim(value)}, expected at least {least}")
-    if largest(value % 1) > 0:
-        raise InputError(f"{name}={show_dim(value)}, expected a whole number")
+    def with_patterns(self, wanted: bool) -> Workload:
+        return replace(self, inner=self.inner.with_patterns(wanted))

@@ -95,10 +95,11 @@ def sweep_blocks(
     values: Mapping[str, tuple[int, ...]] | None = None,
     allow_unknown: bool = False,
     strict: bool = False,
+    patterns: bool = True,
     **dims: int,
 ) -> Iterator[Columns]:
     """Yield the sweep's columns in blocks of at most BLOCK_POINTS rows."""
-    network = load_workload(workload, inputs, values)
+    network = load_workload(workload, inputs, values, patterns)
     machines = [load_hardware(h) for h in hardware]
     named = {k: [str(v) for v in over[k]] for k in over if k in _SETTINGS}
     sizes = {k: np.asarray(v, dtype=np.float64) for k, v in over.items() if k not in named}

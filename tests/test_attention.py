@@ -231,7 +231,7 @@ def test_a_bias_that_all_share_is_read_again_where_it_does_not_stay() -> None:
     ("shape", "message"),
     [((4, 5), "expects bias"), ((3, 2, 4, 5), "batch modulo that of the bias"),
      ((1, 3, 4, 5), "heads of the bias: found 3, expected 2"),
-     ((1, 2, 1, 5), "queries of the bias: found 1, expected 4"),
+     ((1, 2, 3, 5), "queries of the bias: found 3, expected 4"),
      ((1, 2, 4, 6), "keys of the bias: found 6, expected 5")],
 )  # fmt: skip
 def test_a_bias_of_another_shape_is_refused(shape: tuple[int, ...], message: str) -> None:
@@ -239,3 +239,18 @@ def test_a_bias_of_another_shape_is_refused(shape: tuple[int, ...], message: str
     shapes = [(2, 4, 2), (2, 5, 2), (2, 5, 2), shape]
     with pytest.raises(InputError, match=message):
         bind(op, [Tensor(s, "fp32") for s in shapes], FP32)
+
+
+def test_a_bias_of_all_queries_is_read_once_and_its_gradient_adds_them_up() -> None:
+    op: Any = get_operator("attention")(q_heads=2, kv_heads=2)
+    shapes = [(2, 4, 2), (2, 5, 2), (2, 5, 2)]
+    costs = []
+    for bias in ((1, 1, 1, 5), (1, 1, 4, 5)):
+        t = bind(op, [Tensor(s, "fp32") for s in (*shapes, bias)], FP32)
+        (gradient,) = op.gradients(t)
+        costs.append((op.work(t), gradient.work))
+    for one, each in zip(*costs, strict=True):
+        assert one.macs == each.macs
+        assert one.traffic(1e9) < each.traffic(1e9)
+    # 2 samples of 2 heads and 20 pairs: 80 values are added up to 5, or to 20.
+    assert costs[0][1].flops - costs[1][1].flops == (80 - 5) - (80 - 20)

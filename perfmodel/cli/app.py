@@ -86,6 +86,12 @@ Without = Annotated[
         " residency, norm, throttle; all: the roofline of the datasheet. Repeat for several.",
     ),
 ]
+NoPatterns = Annotated[
+    bool,
+    typer.Option(
+        "--no-patterns", help="Leave attention and norms written out in primitive nodes as such."
+    ),
+]
 Outputs = Annotated[
     list[Path] | None,
     typer.Option(
@@ -121,6 +127,7 @@ def analyze(
     allow_unknown: AllowUnknown = False,
     strict: Strict = False,
     without: Without = None,
+    no_patterns: NoPatterns = False,
     sort: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="Sort rows: time, flops, bytes, name, ...")
     ] = None,
@@ -148,6 +155,7 @@ def analyze(
         allow_unknown,
         strict,
         without or [],
+        not no_patterns,
     )
     run_analyze(workload, hardware, how, sort, top, format_, output or [])
 
@@ -170,6 +178,7 @@ def plot(
     allow_unknown: AllowUnknown = False,
     strict: Strict = False,
     without: Without = None,
+    no_patterns: NoPatterns = False,
 ) -> None:
     """A roofline plot as one self-contained HTML page."""
     from perfmodel.cli.commands import Settings, run_plot
@@ -186,6 +195,7 @@ def plot(
         allow_unknown,
         strict,
         without or [],
+        not no_patterns,
     )
     run_plot(workload, hardware, output, how)
 
@@ -213,6 +223,7 @@ def sweep(
     allow_unknown: AllowUnknown = False,
     strict: Strict = False,
     without: Without = None,
+    no_patterns: NoPatterns = False,
     output: Outputs = None,
 ) -> None:
     """Totals at every point of a grid of sizes, in one vectorised evaluation.
@@ -233,6 +244,7 @@ def sweep(
         allow_unknown,
         strict,
         without or [],
+        not no_patterns,
     )
     run_sweep(workload, hardware, over, how, output or [])
 
@@ -247,6 +259,7 @@ def convert(
     phase: Phase = None,
     input_: Inputs = None,
     value: Values = None,
+    no_patterns: NoPatterns = False,
 ) -> None:
     """A model written as a readable workload file, which analyses to the same numbers.
 
@@ -255,7 +268,7 @@ def convert(
     """
     from perfmodel.cli.convert import run_convert
 
-    run_convert(workload, output, set_ or [], phase, input_ or [], value or [])
+    run_convert(workload, output, set_ or [], phase, input_ or [], value or [], not no_patterns)
 
 
 @app.command("list")

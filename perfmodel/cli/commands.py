@@ -28,6 +28,7 @@ class Settings:
     allow_unknown: bool = False
     strict: bool = False
     without: Sequence[str] = ()
+    patterns: bool = True
 
     def keywords(self) -> dict[str, Any]:
         """Return the settings as the library takes them."""
@@ -42,6 +43,7 @@ class Settings:
             "allow_unknown": self.allow_unknown,
             "strict": self.strict,
             "without": self.without,
+            "patterns": self.patterns,
             **parse_settings(self.dims),
         }
 

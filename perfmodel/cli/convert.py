@@ -16,6 +16,7 @@ def run_convert(
     phase: str | None,
     inputs: Sequence[str],
     values: Sequence[str],
+    patterns: bool = True,
 ) -> None:
     """Read any workload and write it as YAML."""
     if output.suffix.lower() not in (".yaml", ".yml"):
@@ -26,6 +27,6 @@ def run_convert(
     from perfmodel.report.files import write_text
 
     sizes = parse_settings(dims)
-    network = load_workload(workload, parse_shapes(inputs), parse_values(values))
+    network = load_workload(workload, parse_shapes(inputs), parse_values(values), patterns)
     write_text(output, as_yaml(network, sizes, phase))
     print(f"wrote {output}", file=sys.stderr)

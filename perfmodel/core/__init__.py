@@ -30,6 +30,7 @@ from perfmodel.core.operator import (
     size_list,
     text,
 )
+from perfmodel.core.pattern import Pattern
 from perfmodel.core.tensor import Tensor
 from perfmodel.core.windows import (
     PAD_MODES,
@@ -62,6 +63,7 @@ __all__ = [
     "Gradient",
     "Inferred",
     "Operator",
+    "Pattern",
     "Precision",
     "Tensor",
     "Work",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from perfmodel.core.blocking import missed, missed_share
-from perfmodel.core.dims import Dim, ceil_div, largest, maximum, minimum, total, where
+from perfmodel.core.dims import Dim, ceil_div, largest, maximum, minimum, same, total, where
 from perfmodel.core.gradient import gradient_of
 from perfmodel.core.operator import Bound
 from perfmodel.core.tensor import Tensor
@@ -82,7 +82,9 @@ class Heads:
     def summed(self, pairs: Dim) -> Dim:
         """Return additions that make the bias's gradient, of ``pairs`` scores a head."""
         return total(
-            self.heads * pairs - b.elements // (self.q_len * self.kv_len) * pairs for b in self.bias
+            self.heads * pairs
+            - (b.shape[0] * b.shape[1] * pairs if same(b.shape[2], self.q_len) else b.elements)
+            for b in self.bias
         )
 
     def bias_again(self, capacity: Dim) -> Dim:

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from perfmodel.errors import InputError
+
 Array = npt.NDArray[np.float64]
 Dim = int | float | Array
 
@@ -110,3 +112,11 @@ def show(value: Dim) -> str:
 def show_shape(shape: Iterable[Dim]) -> str:
     """Write a shape for a message: ``[1, 64, 56, 56]``."""
     return "[" + ", ".join(show(d) for d in shape) + "]"
+
+
+def check_size(name: str, value: Dim, *, least: int = 1) -> None:
+    """Raise InputError unless ``value`` is whole and at least ``least`` at every point."""
+    if isinstance(value, bool) or not (smallest(value) >= least):
+        raise InputError(f"{name}={show(value)}, expected at least {least}")
+    if largest(value % 1) > 0:
+        raise InputError(f"{name}={show(value)}, expected a whole number")

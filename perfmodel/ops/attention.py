@@ -36,7 +36,8 @@ class Attention(Operator):
     ``q[B,S,Hq D], k[B,S',Hkv D], v[B,S',Hkv E] -> y[B,S,Hq E]``; the keys are
     the ``context`` tokens already cached and then those of ``k``. A fourth input
     ``bias[b,h,S,S']`` is added to the scaled scores (positions, masks): h is Hq or 1,
-    and sample i takes number ``i mod b``, where b divides B.
+    sample i takes number ``i mod b``, where b divides B, and ``bias[b,h,1,S']`` is that of
+    all queries.
 
     ``y = softmax(q k^T / sqrt(D)) v`` for each head. A causal query sees the keys
     up to its own (queries stand at the end of the keys); with a window it sees
@@ -168,10 +169,13 @@ class Attention(Operator):
     def _check_bias(self, bias: Tensor, scores: tuple[Dim, ...]) -> None:
         self.need_rank(bias, 4, "bias[b,h,S,S']")
         b, h, *rest = bias.shape
-        self.need_same(scores[0] % b, 0, "batch modulo that of the bias")
+        if not same(scores[0], b):
+            self.need_same(scores[0] % b, 0, "batch modulo that of the bias")
         if not same(h, 1):
             self.need_same(h, scores[1], "heads of the bias")
         for found, expected, what in zip(rest, scores[2:], ("queries", "keys"), strict=True):
+            if what == "queries" and same(found, 1):
+                continue
             self.need_same(found, expected, f"{what} of the bias")
 
     def _held(self, fresh: Dim) -> Dim:

@@ -16,6 +16,7 @@ def load_workload(
     name_or_path: str | Workload,
     inputs: Mapping[str, tuple[int, ...]] | None = None,
     values: Mapping[str, tuple[int, ...]] | None = None,
+    patterns: bool = True,
     **dims: Any,
 ) -> Workload:
     """Return a network by built-in name, path (.yaml, .onnx, .pt2, config.json), or inline.
@@ -23,11 +24,15 @@ def load_workload(
     ``dims`` set the workload's sizes, as in ``load_workload("resnet50", batch=8)``;
     a size may be a float64 array. ``inputs`` gives inputs their whole shapes, and
     ``values`` integer inputs the numbers that decide a shape or a branch.
+    ``patterns`` says whether attention, norms and activations that an imported network
+    writes out in primitive nodes are taken as what they are.
     Raises InputError for whatever is wrong.
     """
     workload = name_or_path if isinstance(name_or_path, Workload) else _read(str(name_or_path))
     if inputs or values:
         workload = workload.with_inputs(inputs or {}, values or {})
+    if not patterns:
+        workload = workload.with_patterns(False)
     if not dims:
         return workload
     bound = workload.with_dims(dims)

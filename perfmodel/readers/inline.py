@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from perfmodel.core import REQUIRED, Dim, Operator, Precision, parse_precision
-from perfmodel.core.dims import show
+from perfmodel.core.dims import check_size, show
 from perfmodel.errors import InputError, did_you_mean, shorten
-from perfmodel.graph import Graph, Workload, bind_operator, check_size
+from perfmodel.graph import Graph, Workload, bind_operator
 from perfmodel.ops import get_operator
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from perfmodel.catalog import Document
 from perfmodel.core import Dim, Precision, Tensor
-from perfmodel.core.dims import same, show_shape, smallest
+from perfmodel.core.dims import check_size, same, show_shape, smallest
 from perfmodel.core.expressions import parse_expression
 from perfmodel.core.formats import get_format
 from perfmodel.errors import InputError, did_you_mean
-from perfmodel.graph import Node, bind_operator, check_size
+from perfmodel.graph import Node, bind_operator
 from perfmodel.ops import get_operator
 from perfmodel.readers.structure import Nodes, Place, in_order, present
 

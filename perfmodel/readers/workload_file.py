@@ -22,10 +22,11 @@ from perfmodel.catalog import Document, load_document, looks_like_path, resolve
 from perfmodel.catalog.validation import Spec, validate
 from perfmodel.core import Dim, Precision, Tensor, parse_precision
 from perfmodel.core.axes import axis_of
+from perfmodel.core.dims import check_size
 from perfmodel.core.expressions import parse_expression
 from perfmodel.core.formats import get_format
 from perfmodel.errors import InputError, did_you_mean, shorten
-from perfmodel.graph import Graph, Node, Workload, check_size
+from perfmodel.graph import Graph, Node, Workload
 from perfmodel.ops.losses import usual_loss
 from perfmodel.readers.network import Builder, Scope
 from perfmodel.readers.structure import check_nodes, maker_of, present

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -153,6 +154,10 @@ def _coverage(account: Mapping[str, Any]) -> str:
                 f" {100 * own['share_of_bytes']:.1f} % of bytes,"
                 f" {100 * own['share_of_time']:.1f} % of time"
             )
+    found = Counter(p["op"] for p in account.get("patterns", []))
+    if found:
+        names = ", ".join(f"{op} x{n}" if n > 1 else op for op, n in found.items())
+        parts.append(f"recognised in primitive nodes: {names}")
     return "; ".join([*parts, *account.get("notes", [])])
 
 

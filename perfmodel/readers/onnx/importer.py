@@ -78,15 +78,21 @@ class Importer:
     def __post_init__(self) -> None:
         self.opsets = self.opsets or self.model.opsets
 
-    def for_batch(self, shape: list[Dim], elements: Dim) -> list[Dim]:
-        """Return a fixed shape with the file's batch replaced by the wanted one, if that fits."""
+    def for_batch(self, shape: list[Dim], source: Sequence[Dim]) -> list[Dim]:
+        """Return a fixed shape with the file's batch replaced by the wanted one, if that fits.
+
+        ``source`` is the shape of what is reshaped.
+        """
         if self.batch is None or not shape or not all(isinstance(d, int) for d in shape):
             return shape
         fixed, wanted = self.batch
-        if shape[0] % fixed or -1 in shape or _exactly(product(shape), elements):
+        elements = product(source)
+        # What is left over, -1, is what it is in the file where the first axis is the batch.
+        kept = -1 in shape and shape[0] == fixed and bool(source) and _exactly(source[0], wanted)
+        if shape[0] % fixed or (-1 in shape and not kept) or _exactly(product(shape), elements):
             return shape
         scaled = [shape[0] // fixed * wanted, *shape[1:]]
-        if not _exactly(product(scaled), elements):
+        if _exactly(scaled[0], shape[0]) or not (kept or _exactly(product(scaled), elements)):
             return shape
         self.net.note("a reshape to the file's batch follows the batch that was set")
         return scaled

@@ -34,6 +34,7 @@ from perfmodel.readers.onnx.model import Model, open_model
 from perfmodel.readers.tracing.network import Network, role_of
 from perfmodel.readers.tracing.open_sizes import opened, settle
 from perfmodel.readers.tracing.values import Value
+from perfmodel.transforms.patterns import recognise
 
 #: tensors in a list that is fed
 MAX_ITEMS = 4_096
@@ -45,7 +46,8 @@ class OnnxWorkload(Workload):
     """A network read from an ONNX file.
 
     ``shapes`` and ``values`` are what the user gave for inputs: whole shapes, and
-    the values of integer inputs.
+    the values of integer inputs. ``patterns``: operators written out in primitive nodes
+    are recognised.
     """
 
     model: Model
@@ -53,6 +55,7 @@ class OnnxWorkload(Workload):
     main: str
     shapes: Mapping[str, tuple[int, ...]]
     values: Mapping[str, tuple[int, ...]]
+    patterns: bool = True
 
     def dims(self, phase: str) -> Mapping[str, Dim | str]:
         sizes: dict[str, Any] = dict.fromkeys(open_sizes(self.inputs))
@@ -67,6 +70,9 @@ class OnnxWorkload(Workload):
     ) -> OnnxWorkload:
         check_names(self.model.file.name, shapes, self.inputs)
         return replace(self, shapes={**self.shapes, **shapes}, values={**self.values, **values})
+
+    def with_patterns(self, wanted: bool) -> OnnxWorkload:
+        return replace(self, patterns=wanted)
 
     def build(self, dims: Mapping[str, Dim], phase: str, precision: Precision) -> Graph:
         sizes = {k: v for k, v in dims.items() if v is not None}
@@ -84,7 +90,7 @@ class OnnxWorkload(Workload):
                 with _reading(self.model.file, f"'{node.name}' in "):
                     node.algorithms()  # what makes no sense shows here at the latest
         made = [net.tensor(v) for v in outputs if v.items is None and not v.is_constant]
-        return Graph(
+        graph = Graph(
             name=self.name,
             phase=phase,
             precision=precision,
@@ -95,6 +101,7 @@ class OnnxWorkload(Workload):
             shared=net.shared(),
             notes=tuple(f"{text} ({n} times)" if n > 1 else text for text, n in net.notes.items()),
         )
+        return recognise(graph) if self.patterns else graph
 
     def imported(
         self, sizes: Mapping[str, Any], precision: Precision

@@ -22,6 +22,7 @@ from perfmodel.readers.torch.sizes import Sizes
 from perfmodel.readers.torch.walk import Walker
 from perfmodel.readers.tracing.network import Network, role_of
 from perfmodel.readers.tracing.values import Value, data_of
+from perfmodel.transforms.patterns import recognise
 
 _NETWORK_FLOATS = ("fp32", "fp16", "bf16", "fp64")
 
@@ -40,6 +41,7 @@ class TorchWorkload(Workload):
     names: Mapping[str, str]
     hints: Mapping[str, int]
     values: Mapping[str, tuple[int, ...]]
+    patterns: bool = True
 
     def dims(self, phase: str) -> Mapping[str, Dim | str]:
         return {self.names[s]: hint for s, hint in self.hints.items()}
@@ -72,6 +74,9 @@ class TorchWorkload(Workload):
         found = replace(self, values={**self.values, **values})
         return found.with_dims(chosen) if chosen else found
 
+    def with_patterns(self, wanted: bool) -> Workload:
+        return replace(self, patterns=wanted)
+
     def build(self, dims: Mapping[str, Dim], phase: str, precision: Precision) -> Graph:
         sizes: dict[str, Any] = {**self.dims(phase), **dims}
         self._check_ranges(sizes)
@@ -85,7 +90,7 @@ class TorchWorkload(Workload):
         from perfmodel.readers.document import workload_of_graph
 
         bound = workload_of_graph(graph, self.about).bind(sizes, phase=phase, dtype=precision)
-        return replace(bound, notes=graph.notes)
+        return replace(bound, notes=graph.notes, patterns=graph.patterns)
 
     def _check_ranges(self, sizes: Mapping[str, Any]) -> None:
         for symbol, limits in self.program.range_constraints.items():
@@ -126,7 +131,7 @@ class TorchWorkload(Workload):
             net.note(f"{kind} is charged its bytes only: {why}")
         for name in walker.sizes.guessed:
             net.note(f"size {name} is known only when it runs: 1 is taken")
-        return Graph(
+        graph = Graph(
             name=self.name,
             phase=phase,
             precision=precision,
@@ -137,6 +142,7 @@ class TorchWorkload(Workload):
             shared=net.shared(),
             notes=tuple(f"{text} ({n} times)" if n > 1 else text for text, n in net.notes.items()),
         )
+        return recognise(graph) if self.patterns else graph
 
     def _results(self) -> list[str]:
         last = next(n for n in self.program.graph.nodes if n.op == "output")

@@ -95,7 +95,7 @@ def reshape(call: Call) -> Made:
                 raise InputError(f"the shape keeps axis {i} of a tensor with {x.rank} axes")
             d = x.shape[i]
         target.append(d)
-    target = call.importer.for_batch(target, x.elements)
+    target = call.importer.for_batch(target, x.shape)
     free = [i for i, d in enumerate(target) if same(d, -1)]
     if len(free) > 1:
         raise InputError(f"the shape {wanted} has more than one -1")
