@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from perfmodel.errors import InputError, PerfmodelError
     from perfmodel.machine import Machine, load_hardware
     from perfmodel.readers import load_workload
+    from perfmodel.readers.torch import from_torch
     from perfmodel.sweeping import sweep
 
 __version__ = "0.1.0"
@@ -28,6 +29,7 @@ _PUBLIC = {
     "Machine": "perfmodel.machine",
     "PerfmodelError": "perfmodel.errors",
     "analyze": "perfmodel.api",
+    "from_torch": "perfmodel.readers.torch",
     "load_hardware": "perfmodel.machine",
     "load_workload": "perfmodel.readers",
     "sweep": "perfmodel.sweeping",
@@ -40,6 +42,7 @@ __all__ = [
     "PerfmodelError",
     "__version__",
     "analyze",
+    "from_torch",
     "load_hardware",
     "load_workload",
     "sweep",

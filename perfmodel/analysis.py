@@ -173,13 +173,16 @@ def flat_row(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def plain(value: Any) -> Any:
     """Return ``value`` as JSON has it: whole numbers as ints, no NaN, no array."""
-    if isinstance(value, Mapping):
+    kind = type(value)
+    if kind is int or kind is str or value is None:  # most of a table
+        return value
+    if kind is dict or isinstance(value, Mapping):
         return {k: plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
+    if kind is list or kind is tuple:
         return [plain(v) for v in value]
     if isinstance(value, np.generic | np.ndarray):
         value = value.item()
-    if isinstance(value, float) and not isinstance(value, bool):
+    if isinstance(value, float):
         if not math.isfinite(value):
             raise InputError(f"a result is not finite ({value}): a size is too large")
         if value.is_integer() and abs(value) >= 1:

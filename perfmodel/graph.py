@@ -22,6 +22,7 @@ from perfmodel.core import (
     Precision,
     Tensor,
     gradient_of,
+    moving,
     parse_precision,
 )
 from perfmodel.core.dims import check_size, maximum, same, show_shape, total
@@ -68,6 +69,8 @@ class Node:
         """Return the ways to compute the node."""
         if self.gradient is not None:
             return [Algorithm("default", self.gradient.work)]
+        if any(same(t.elements, 0) for t in (*self.tensors.sources, *self.tensors.outputs)):
+            return [Algorithm("default", moving(self.tensors, 0 if self.op.is_a_view() else 1))]
         algorithms = self.op.algorithms(self.tensors)
         return [self._keeping(a) for a in algorithms] if self.keeps else algorithms
 
@@ -152,7 +155,8 @@ class Graph:
     parameters count once. ``gradient_bytes`` is what training keeps of the weights'
     gradients, ``optimizer_bytes`` what it keeps besides; ``carried`` names the
     tensors that a repeated block hands from one execution to the next (their
-    gradients are wanted even where they come from the network's inputs); ``loss``
+    gradients are wanted even where they come from the network's inputs), ``held`` the
+    others that it reads, each with the block's last node; ``loss``
     is the operator that training puts behind each output, ``loss_axis`` the axis of
     its classes; ``notes`` say what a reader assumed, ``patterns`` what was recognised.
     """
@@ -168,6 +172,7 @@ class Graph:
     optimizer_bytes: Dim = 0
     gradient_bytes: Dim = 0
     carried: frozenset[str] = frozenset()
+    held: Mapping[str, str] = field(default_factory=dict)
     loss: str | None = None
     loss_axis: Dim = -1
     notes: tuple[str, ...] = ()

@@ -2,7 +2,8 @@
 
 An activation lives from the node that makes it to the last that reads it. One
 that the forward pass keeps for the backward pass exists once for every
-execution of its maker; all others once at a time.
+execution of its maker; all others once at a time. An input that nothing reads (its
+shape may be all that counts) takes no memory.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ from collections.abc import Mapping
 from perfmodel.core import Dim, Tensor
 from perfmodel.core.dims import maximum, total
 from perfmodel.graph import Graph
+
+#: the step after which an input is dead that nothing reads
+UNREAD = -1
 
 
 def memory_by_kind(graph: Graph, workspaces: Mapping[str, Dim] | None = None) -> dict[str, Dim]:
@@ -41,7 +45,7 @@ def _peak_activations(graph: Graph, workspaces: Mapping[str, Dim]) -> tuple[Dim,
     ending: dict[int, list[str]] = {}
     for name, step in deaths.items():
         ending.setdefault(step, []).append(name)
-    alive = total(sizes.get(t.name, 0) for t in graph.inputs)
+    alive = total(sizes.get(t.name, 0) for t in graph.inputs if deaths[t.name] != UNREAD)
     peak = higher = alive
     for step, node in enumerate(graph.nodes):
         alive = alive + total(sizes.get(t.name, 0) for t in node.writes() if t.name in deaths)
@@ -57,7 +61,7 @@ def _lifetimes(graph: Graph) -> tuple[dict[str, Dim], dict[str, int]]:
     tensors: dict[str, Tensor] = {t.name: t for t in graph.inputs}
     copies: dict[str, Dim] = {t.name: 1 for t in graph.inputs}
     born: dict[str, str] = {t.name: "forward" for t in graph.inputs}
-    deaths: dict[str, int] = {t.name: 0 for t in graph.inputs}
+    deaths: dict[str, int] = {t.name: UNREAD for t in graph.inputs}
     kept: set[str] = set()
     for step, node in enumerate(graph.nodes):
         for tensor in node.reads():
@@ -75,6 +79,12 @@ def _lifetimes(graph: Graph) -> tuple[dict[str, Dim], dict[str, int]]:
             elif tensor.name not in deaths:
                 tensors[tensor.name], copies[tensor.name] = tensor, node.count
                 born[tensor.name], deaths[tensor.name] = node.role, step
+    # The next execution of a repeated block reads them again.
+    last = {node.name: step for step, node in enumerate(graph.nodes)}
+    for name, until in graph.held.items():
+        held = holder.get(name, name)
+        if held in deaths:
+            deaths[held] = max(deaths[held], last.get(until, UNREAD))
     for name in graph.outputs:
         held = holder.get(name, name)
         if held in deaths:

@@ -15,7 +15,7 @@ from perfmodel.machine.efficiency import FAMILIES, Efficiency, Estimate, Spread
 from perfmodel.machine.efficiency_file import with_efficiency, write_efficiency
 from perfmodel.machine.read import machine_from_document
 
-TEXT = resolve("t4", "hardware").read_text(encoding="utf-8")
+TEXT = resolve("l4", "hardware").read_text(encoding="utf-8")
 FROM = "n: 50, residual: 0.08, date: 2026-11-28, source: kernels.csv"
 
 
@@ -25,7 +25,7 @@ def with_block(block: str) -> str:
 
 
 def read(block: str):
-    return machine_from_document(parse_document(with_block(block), "t4.yaml"))
+    return machine_from_document(parse_document(with_block(block), "l4.yaml"))
 
 
 def test_what_a_file_states_is_taken_and_the_rest_comes_from_the_rules():
@@ -36,7 +36,7 @@ def test_what_a_file_states_is_taken_and_the_rest_comes_from_the_rules():
         "accuracy:\n"
         f"  product: {{factor: 1.25, method: measured, {FROM}}}\n"
     )
-    rules, found = efficiency_of(load_hardware("t4")), efficiency_of(machine)
+    rules, found = efficiency_of(load_hardware("l4")), efficiency_of(machine)
     assert found.parameters["launch_eager"] == Estimate(
         24.5e-6, "fitted", 50, 0.08, "2026-11-28", "kernels.csv"
     )
@@ -50,7 +50,7 @@ def test_what_a_file_states_is_taken_and_the_rest_comes_from_the_rules():
 
 
 def test_a_file_without_efficiency_states_none():
-    assert load_hardware("t4").efficiency is None
+    assert load_hardware("l4").efficiency is None
 
 
 def test_what_is_written_is_read_back():
@@ -72,12 +72,12 @@ def test_what_is_written_is_read_back():
 
 
 def test_writing_twice_replaces_and_keeps_every_other_line():
-    known = efficiency_of(load_hardware("t4"))
-    once = with_efficiency(TEXT, "t4-a", "t4", known)
-    twice = with_efficiency(once, "t4-a", "t4", known)
+    known = efficiency_of(load_hardware("l4"))
+    once = with_efficiency(TEXT, "l4-a", "l4", known)
+    twice = with_efficiency(once, "l4-a", "l4", known)
     assert twice == once
     lines = once.splitlines()
-    assert [line for line in TEXT.splitlines() if line not in lines] == ["name: t4"]
+    assert [line for line in TEXT.splitlines() if line not in lines] == ["name: l4"]
 
 
 WRONG = {
@@ -174,20 +174,20 @@ def test_a_wrong_entry_is_refused_where_it_stands(mistake, tmp_path, capsys):
     line = text.count("\n", 0, start) + 1
     column = start - text.rfind("\n", 0, start)
     with pytest.raises(InvalidFileError) as caught:
-        machine_from_document(parse_document(text, "t4.yaml"))
+        machine_from_document(parse_document(text, "l4.yaml"))
     first = str(caught.value.problems[0])
-    assert first.startswith(f"t4.yaml:{line}:{column}: "), first
+    assert first.startswith(f"l4.yaml:{line}:{column}: "), first
     for word in words:
         assert re.search(word, first), first
-    file = tmp_path / "t4.yaml"
+    file = tmp_path / "l4.yaml"
     file.write_text(text, encoding="utf-8")
     assert main(["check", str(file)]) == 2
-    assert f"t4.yaml:{line}:{column}" in capsys.readouterr().err
+    assert f"l4.yaml:{line}:{column}" in capsys.readouterr().err
     assert main(["analyze", "relu:elements=8", "-H", str(Path(file))]) == 2
 
 
 @pytest.mark.parametrize("width", [80, 200])
-@pytest.mark.parametrize("device", ["t4", "gaudi2", "xeon-platinum-8480", "tpu-v4", "jetson-orin"])
+@pytest.mark.parametrize("device", ["l4", "gaudi2", "xeon-platinum-8480", "tpu-v4", "jetson-orin"])
 def test_the_page_of_a_device_fits_and_has_every_part(device, width, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", str(width))
     assert main(["show", "hardware", device]) == 0

@@ -12,6 +12,7 @@ import pytest
 import perfmodel
 from perfmodel.core.operator import Category
 from perfmodel.ops import registry
+from perfmodel.readers.structure import NODE_KEYS
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "perfmodel"
@@ -131,3 +132,9 @@ def test_every_operator_says_what_it_is() -> None:
         assert len(op.small) >= 3, name
         for field in op.attributes():
             assert field.metadata["doc"], f"{name}.{field.name}"
+
+
+def test_no_attribute_is_named_as_a_key_of_every_node() -> None:
+    for name, op in registry().items():
+        clash = {field.name for field in op.attributes()} & set(NODE_KEYS)
+        assert not clash, f"{name}: {clash}"

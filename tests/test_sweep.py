@@ -87,7 +87,8 @@ def test_without_a_file_the_rows_are_printed(capsys: pytest.CaptureFixture[str])
 
 
 def test_an_operators_size_is_an_axis() -> None:
-    frame = perfmodel.sweep("matmul:m=1,n=4096,k=4096", "a100-80gb-sxm", {"m": [1, 4, 4096]})
+    axes = {"m": [1, 4, 4096]}
+    frame = perfmodel.sweep("matmul:m=1,n=4096,k=4096", "a100-80gb-sxm", axes, dtype="fp16")
     assert list(frame["flops"]) == [2.0 * m * 4096**2 for m in (1, 4, 4096)]
     assert list(frame["bound"]) == ["bandwidth", "bandwidth", "compute"]
 

@@ -12,14 +12,21 @@ from ._numbers import Array, Gradients, Weights
 from ._places import Place, added_up, copied, moved
 
 
-def transpose(x: Array, *, weights: Weights, axes: Sequence[int]) -> Array:
+def transpose(x: Array, *, weights: Weights, axes: Sequence[int], strided: bool = False) -> Array:
     order = [axis % x.ndim for axis in axes] or list(range(x.ndim))[::-1]
     shape = [x.shape[axis] for axis in order]
     return copied(x, shape, lambda at: tuple(at[order.index(i)] for i in range(x.ndim)))
 
 
 def transpose_grad(
-    part: str, dy: Array, x: Array, *, output: Array, weights: Weights, axes: Sequence[int]
+    part: str,
+    dy: Array,
+    x: Array,
+    *,
+    output: Array,
+    weights: Weights,
+    axes: Sequence[int],
+    strided: bool = False,
 ) -> Gradients:
     order = [axis % x.ndim for axis in axes] or list(range(x.ndim))[::-1]
     return {"input 0": copied(dy, x.shape, lambda at: tuple(at[axis] for axis in order))}
@@ -65,7 +72,9 @@ def split_grad(
     return {"input 0": concat(*pieces, weights=weights, axis=axis)}
 
 
-def slice(x: Array, *, weights: Weights, length: int, axis: int, start: int) -> Array:
+def slice(
+    x: Array, *, weights: Weights, length: int, axis: int, start: int, strided: bool = False
+) -> Array:
     shape = list(x.shape)
     shape[axis] = length
     return copied(x, shape, lambda at: moved(at, axis, start))
@@ -81,6 +90,7 @@ def slice_grad(
     length: int,
     axis: int,
     start: int,
+    strided: bool = False,
 ) -> Gradients:
     def source(at: Place) -> Place | None:
         return moved(at, axis, -start) if start <= at[axis] < start + length else None

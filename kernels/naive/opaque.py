@@ -16,7 +16,7 @@ def opaque(
     places: Sequence[int],
     stands_for: str = "",
     known: bool = True,
-    formats: str = "",
+    output_formats: str = "",
 ) -> Array:
     y = np.empty(tuple(places), dtype=inputs[0].dtype)
     values = [value for x in inputs for value in x.flat]

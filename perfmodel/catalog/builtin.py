@@ -43,6 +43,10 @@ def resolve(name: str, kind: str) -> Path:
     )
 
 
+#: endings of files that name a network or a device
+_FILES = (".yaml", ".yml", ".onnx", ".pt2", ".json")
+
+
 def looks_like_path(name: str) -> bool:
     """Tell whether ``name`` is a file's path rather than a built-in's name."""
-    return "/" in name or "\\" in name or Path(name).suffix in (".yaml", ".yml", ".onnx", ".json")
+    return "/" in name or "\\" in name or Path(name).suffix in _FILES

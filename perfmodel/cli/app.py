@@ -16,7 +16,7 @@ app = typer.Typer(
 )
 
 _WORKLOAD = (
-    "A built-in name, a .yaml or .onnx file, a Hugging Face config.json, or one operator:"
+    "A built-in name, a .yaml, .onnx or .pt2 file, a Hugging Face config.json, or one operator:"
     " matmul:m=4096,n=4096,k=4096."
 )
 _HARDWARE = "A built-in device, or a .yaml file."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,7 @@ def run_validate(
     from perfmodel.report.files import write_text
 
     check_format(form)
-    formats = [_format_of(path) for path in outputs]
+    formats = [format_of(path) for path in outputs]
     machine = load_hardware(hardware)
     data = validate(_kernels(against, machine), machine)
     for path, file_form in zip(outputs, formats, strict=True):
@@ -40,11 +40,45 @@ def run_validate(
         from perfmodel.report.validation import print_validation
 
         print_validation(data, sys.stdout)
+    return gate(data, fail_over)
+
+
+def gate(data: dict[str, Any], fail_over: float | None) -> int:
+    """Return the exit code of a score under the limit ``fail_over``, in percent of MAPE."""
     mape = 100 * data["totals"]["mape"]
     if fail_over is not None and mape > fail_over:
         print(f"gate: MAPE {mape:.2f} % is over {fail_over:g} %", file=sys.stderr)
         return EXIT_GATE
     return 0
+
+
+def check_validate(against: Path | None, timed_here: Mapping[str, object]) -> None:
+    """Refuse options of kernels timed here beside a file of measured ones."""
+    given = [k for k, v in timed_here.items() if v is not None]
+    if against is not None and given:
+        raise InputError(
+            f"validate takes no {given[0]} beside --against",
+            mend="leave --against out to time kernels here",
+        )
+
+
+def check_mix(
+    kernels: Path | None, only_from: Mapping[str, object], only_host: Mapping[str, object]
+) -> None:
+    """Refuse options of one way to calibrate beside the other's.
+
+    Raises InputError that names the option and both ways.
+    """
+    given = [k for k, v in (only_from if kernels is None else only_host).items() if v is not None]
+    if given:
+        way = "without --from" if kernels is None else "beside --from"
+        raise InputError(
+            f"calibrate takes no {given[0]} {way}",
+            mend="measure this machine: -o FILE [--quick] [--threads N] [--backend NAME];"
+            " or fit a device: --from KERNELS.csv -H BASE -o FILE",
+        )
+    if kernels is not None and only_from["--hardware"] is None:
+        raise InputError("calibrate --from lacks the device to fit", mend="name it: -H BASE")
 
 
 def run_calibrate(
@@ -122,7 +156,8 @@ def _kernels(file: Path, machine: Machine) -> KernelTable:
     return read_kernels(file, machine.names)
 
 
-def _format_of(path: Path) -> str:
+def format_of(path: Path) -> str:
+    """Return the format that a file's suffix picks; InputError for another."""
     form = _SUFFIXES.get(path.suffix.lower())
     if form is None:
         raise InputError(

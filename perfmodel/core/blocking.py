@@ -24,6 +24,10 @@ def missed_share(bytes: Dim, capacity: Dim) -> Dim:
     return missed(bytes, capacity) / maximum(bytes, 1)
 
 
+#: bytes of a value in the narrowest format, and less than that
+LEAST_BYTES = 1e-3
+
+
 def gemm_extra_traffic(
     m: Dim,
     n: Dim,
@@ -42,6 +46,7 @@ def gemm_extra_traffic(
     - A resident (blocks bm x bk): B is read m/bm times, C moved 2 k/bk - 1 times;
     - B resident (blocks bk x bn): A is read n/bn times, C moved 2 k/bk - 1 times.
     """
+    m, n, k = maximum(m, 1), maximum(n, 1), maximum(k, 1)  # an empty product moves nothing
     capacity = maximum(capacity, accumulator_bytes)
     cells = capacity / maximum(accumulator_bytes, c_bytes / (m * n))
     bm = minimum(m, sqrt(cells))
@@ -57,7 +62,7 @@ def gemm_extra_traffic(
 def _input_resident(
     rows: Dim, depth: Dim, held: Dim, streamed: Dim, c_bytes: Dim, capacity: Dim
 ) -> Dim:
-    cells = capacity / (held / (rows * depth))
+    cells = capacity / maximum(held / (rows * depth), LEAST_BYTES)
     block_rows = clip(cells / depth, 1, rows)
     block_depth = clip(cells / block_rows, 1, depth)
     return streamed * (rows / block_rows - 1) + c_bytes * 2 * (depth / block_depth - 1)

@@ -93,12 +93,12 @@ def same(a: Dim, b: Dim) -> bool:
 
 def smallest(value: Dim) -> float:
     """Return the least value over all points."""
-    return float(np.min(value))
+    return float(np.min(value)) if isinstance(value, np.ndarray) else float(value)
 
 
 def largest(value: Dim) -> float:
     """Return the greatest value over all points."""
-    return float(np.max(value))
+    return float(np.max(value)) if isinstance(value, np.ndarray) else float(value)
 
 
 def show(value: Dim) -> str:

@@ -20,7 +20,7 @@ from perfmodel.core.formats import Precision
 from perfmodel.core.gradient import Gradient
 from perfmodel.core.layouts import in_layout, split_layout
 from perfmodel.core.tensor import Tensor
-from perfmodel.core.work import Algorithm, Work
+from perfmodel.core.work import Algorithm, Work, WorkBuilder
 from perfmodel.errors import InputError
 
 Category = Literal[
@@ -103,6 +103,12 @@ class Bound:
     def sources(self) -> tuple[Tensor, ...]:
         """The tensors it takes from other nodes: its inputs, then weights that are computed."""
         return (*self.inputs, *self.given.values())
+
+
+def moving(tensors: Bound, launches: int) -> Work:
+    """Return the Work of an operator on nothing, which computes nothing: what is there moves."""
+    builder = WorkBuilder().read(*tensors.inputs, *tensors.given.values())
+    return builder.write(*tensors.outputs).build(launches=launches)
 
 
 @dataclass(frozen=True)
@@ -248,11 +254,12 @@ def pair(default: Any = dataclasses.MISSING, *, doc: str, least: int = 1) -> Any
     return dataclasses.field(default=default, metadata={"kind": "pair", "doc": doc, "least": least})
 
 
-def size_list(default: Any = dataclasses.MISSING, *, doc: str, least: int = -1) -> Any:
-    """Declare an attribute that is a list of sizes."""
-    return dataclasses.field(
-        default=default, metadata={"kind": "sizes", "doc": doc, "least": least}
-    )
+def size_list(
+    default: Any = dataclasses.MISSING, *, doc: str, least: int = -1, empty: bool = False
+) -> Any:
+    """Declare an attribute that is a list of sizes, which may be ``empty``."""
+    metadata = {"kind": "sizes", "doc": doc, "least": least, "empty": empty}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 def flag(default: bool, *, doc: str, in_training: bool | None = None) -> Any:

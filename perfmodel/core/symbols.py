@@ -18,6 +18,8 @@ from typing import Any
 #: a product of atoms, sorted; () is the constant
 Term = tuple[str, ...]
 
+#: numbers over this mean "as many as there are"
+FAR = 2**31
 #: terms beyond which an expression is no longer readable, or cheap
 MAX_TERMS = 60
 
@@ -40,6 +42,11 @@ class Symbol:
     def whole(self) -> bool:
         """Whether the expression is a whole number for all whole sizes."""
         return all(c.denominator == 1 for c in self.terms.values())
+
+    @property
+    def grows(self) -> bool:
+        """Whether the expression is a size, plainly at least 1: no part is taken away."""
+        return all(c > 0 for c in self.terms.values())
 
     def __add__(self, other: Any) -> Any:
         b = _lift(other)
@@ -254,6 +261,31 @@ def _rounded(a: Symbol, b: Symbol) -> Any:
     if len(a.terms) > 1 or not top.isidentifier():
         top = f"({top})"
     return Symbol({(f"({top} // {bottom})",): Fraction(1)}, Fraction(a.hint // b.hint))
+
+
+def least(a: Any, b: Any) -> Any:
+    """Return the smaller of two numbers, as an expression where a Symbol is among them."""
+    return _extreme("min", a, b, a if _value(a) <= _value(b) else b)
+
+
+def greatest(a: Any, b: Any) -> Any:
+    """Return the larger of two numbers, as an expression where a Symbol is among them.
+
+    Of a size and 1 it is the size.
+    """
+    return _extreme("max", a, b, a if _value(a) >= _value(b) else b)
+
+
+def _extreme(function: str, a: Any, b: Any, now: Any) -> Any:
+    sizes = [v for v in (a, b) if isinstance(v, Symbol)]
+    others = [v for v in (a, b) if not isinstance(v, Symbol)]
+    if not sizes or not all(isinstance(v, int) for v in others):
+        return now
+    if others and (others[0] > FAR or (others[0] <= 1 and sizes[0].grows)):
+        return now
+    if len(sizes) == 2 and (sizes[0] - sizes[1]) == 0:
+        return now
+    return Symbol({(f"{function}({a}, {b})",): Fraction(1)}, Fraction(_value(now)))
 
 
 def is_symbolic(value: Any) -> bool:

@@ -12,6 +12,7 @@ from perfmodel.machine.device import (
     Source,
 )
 from perfmodel.machine.efficiency import PARAMETERS, Efficiency
+from perfmodel.machine.library import Library
 from perfmodel.machine.rules import clock_of, efficiency_of
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "ComputeEngine",
     "Efficiency",
     "Launch",
+    "Library",
     "Link",
     "Machine",
     "MemoryLevel",

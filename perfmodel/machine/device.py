@@ -15,6 +15,7 @@ from perfmodel.core.formats import ACCUMULATE, FORMATS, can_accumulate
 from perfmodel.core.work import Engine
 from perfmodel.errors import InputError
 from perfmodel.machine.efficiency import Efficiency
+from perfmodel.machine.library import Library
 
 #: Vector operations charged for one special function (exp, tanh, erf, sqrt,
 #: divide) where the device states no rate for them. A default without a source
@@ -140,6 +141,7 @@ class Machine:
     released: str = ""
     based_on: str | None = None
     efficiency: Efficiency | None = None
+    library: Library | None = None
 
     @property
     def names(self) -> frozenset[str]:

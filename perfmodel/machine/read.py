@@ -74,6 +74,7 @@ def _machine(spec: HardwareSpec) -> Machine:
         released=spec.released or "",
         based_on=spec.based_on,
         efficiency=efficiency_of_spec(spec),
+        library=None if spec.library is None else spec.library.library(),
     )
 
 

@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from perfmodel.catalog.validation import Spec, quantity
 from perfmodel.errors import shorten
+from perfmodel.machine.library import LibrarySpec
 
 _Rate = Annotated[float, BeforeValidator(quantity("rate"))]
 _Bandwidth = Annotated[float, BeforeValidator(quantity("bandwidth"))]
@@ -204,6 +205,7 @@ class HardwareSpec(Spec):
     notes: str | None = None
     efficiency: dict[str, EstimateSpec] = Field(default_factory=dict)
     accuracy: dict[str, SpreadSpec] = Field(default_factory=dict)
+    library: LibrarySpec | None = None
     sources: dict[str, SourceSpec] = Field(min_length=1)
     provenance: dict[str, ProvenanceSpec]
 

@@ -185,4 +185,4 @@ def _factor(off: Array) -> float:
     """
     count = len(off)
     level = min(1.0, np.ceil(0.9 * (count + 1)) / count)
-    return float(np.exp(max(np.quantile(off, level, method="higher"), REPEAT)))
+    return float(np.exp(max(np.quantile(off, level, method="inverted_cdf"), REPEAT)))

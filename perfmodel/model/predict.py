@@ -183,7 +183,7 @@ def _stays(work: Work, moved: Dim, machine: Machine, family: str, eff: Efficienc
         return 1.0
     missed = _ramp(moved / cache, RESIDENT)
     if family != "attention":
-        written = work.bytes_written / moved
+        written = work.bytes_written / maximum(moved, 1.0)
         missed = written * missed + (1.0 - written) * _ramp(moved / cache, RESIDENT_INPUTS)
     return missed + (1.0 - missed) / eff["cache_gain"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Set
 
 from perfmodel.core import Dim, Work
-from perfmodel.core.dims import total
+from perfmodel.core.dims import minimum, total, where
 from perfmodel.core.gemms import GemmTraffic
 from perfmodel.machine import Efficiency, Machine
-from perfmodel.model.tiles import FEED, FILL, SPLITS, TILES, Tiling, gemm_seconds
+from perfmodel.model.tiles import FEED, FILL, SPLITS, TILES, Tiling, combine, gemm_seconds
 
 
 def products(
@@ -58,6 +58,14 @@ def products(
         part = memory * (gemm.macs / macs)
         partial = gemm.groups * gemm.m * gemm.n * traffic.accumulator_bytes
         depth = gemm.k * stretch
+        time: Dim
+        alone: Dim
         time, alone = gemm_seconds(gemm.groups, gemm.m, gemm.n, depth, part, partial, on)
+        if gpu and engine.kind == "vector":
+            # A product with a vector has kernels without tiles.
+            lanes = gemm.macs * stretch / (on.rate * units)
+            direct = combine(on.hard, lanes, part)
+            better = (minimum(gemm.m, gemm.n) <= 1) & (direct < time)
+            time, alone = where(better, direct, time), where(better, lanes, alone)
         seconds, compute = seconds + time, compute + alone
     return engine.name, seconds, compute

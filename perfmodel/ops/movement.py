@@ -17,28 +17,15 @@ from perfmodel.core import (
     Tensor,
     Work,
     WorkBuilder,
-    choice,
-    gradient_of,
+    flag,
     size,
     size_list,
 )
 from perfmodel.core.axes import axis_of, with_extent
-from perfmodel.core.dims import same, smallest, total
+from perfmodel.core.dims import same, total
+from perfmodel.core.elementwise import passed_on
+from perfmodel.core.moving import Movement
 from perfmodel.errors import InputError
-
-
-@dataclass(frozen=True)
-class Movement(Operator):
-    """Base of operators that only move: reads its output's bytes, writes them."""
-
-    category = "movement"
-    sizes = {"rows": REQUIRED, "cols": REQUIRED}
-
-    def work(self, t: Bound) -> Work:
-        return WorkBuilder().access(t.x.name, "read", t.y.bytes).write(t.y).build()
-
-    def gradients(self, t: Bound) -> list[Gradient]:
-        return [_to_inputs(t)]
 
 
 def _is_first(axis: Dim) -> bool:
@@ -46,23 +33,25 @@ def _is_first(axis: Dim) -> bool:
     return same(axis, 0)
 
 
-def _to_inputs(t: Bound, additions: Dim | None = None) -> Gradient:
-    """Return the kernel that reads the outputs' gradients and writes the inputs'."""
-    builder = WorkBuilder().read(*map(gradient_of, t.outputs)).write(*map(gradient_of, t.inputs))
-    if additions is not None:
-        builder.count("vector", t.x.dtype, additions)
-    return Gradient("input" if len(t.inputs) == 1 else "inputs", t.inputs, (), builder.build())
-
-
 @dataclass(frozen=True)
 class Transpose(Movement):
-    """Axes in another order, by default reversed: ``x[d0, d1] -> y[d_axes0, d_axes1]``."""
+    """Axes in another order, by default reversed: ``x[d0, d1] -> y[d_axes0, d_axes1]``.
+
+    A ``strided`` one is a view: readers step through x in another order, nothing moves.
+    """
 
     name = "transpose"
+    sizes = {"rows": REQUIRED, "cols": REQUIRED, "strided": False}
     example = "transpose:rows=4096,cols=4096"
-    small = ({"rows": 2, "cols": 3}, {"rows": 1, "cols": 7}, {"rows": 5, "cols": 5})
+    small = (
+        {"rows": 2, "cols": 3},
+        {"rows": 1, "cols": 7},
+        {"rows": 5, "cols": 5},
+        {"rows": 3, "cols": 2, "strided": True},
+    )
 
     axes: Any = size_list((), doc="the old axis that stands at each new place")
+    strided: bool = flag(False, doc="a view by steps in memory; nothing moves")
 
     def order(self, rank: int) -> tuple[int, ...]:
         """Return the permutation for a tensor with ``rank`` axes."""
@@ -75,12 +64,21 @@ class Transpose(Movement):
         (x,) = inputs
         return Inferred((x.like(*(x.shape[a] for a in self.order(len(x.shape)))),))
 
+    def is_a_view(self) -> bool:
+        return self.strided
+
+    def work(self, t: Bound) -> Work:
+        return WorkBuilder().build(launches=0) if self.strided else super().work(t)
+
+    def gradients(self, t: Bound) -> list[Gradient]:
+        return [passed_on("input", t.x)] if self.strided else super().gradients(t)
+
     @classmethod
     def from_sizes(
         cls, sizes: Mapping[str, Any], precision: Precision
     ) -> tuple[Operator, list[Tensor]]:
         shape = (sizes["rows"], sizes["cols"])
-        return cls(), [Tensor(shape, precision.activation, name="x")]
+        return cls(strided=sizes["strided"]), [Tensor(shape, precision.activation, name="x")]
 
 
 @dataclass(frozen=True)
@@ -174,23 +172,31 @@ class Split(Movement):
 class Slice(Movement):
     """A run of places along an axis: ``x[.., A, ..] -> y[.., length, ..]``.
 
-    Along the first axis (``axis: 0``) it is a view of x and nothing moves forwards; along
-    another the places taken are copied. The gradient puts what came back among zeros.
+    Along the first axis (``axis: 0``), or ``strided``, it is a view of x and nothing moves
+    forwards; else the places taken are copied. The gradient puts what came back among zeros.
     """
 
     name = "slice"
-    sizes = {"rows": REQUIRED, "cols": REQUIRED, "length": REQUIRED, "leading": False}
+    sizes = {
+        "rows": REQUIRED,
+        "cols": REQUIRED,
+        "length": REQUIRED,
+        "leading": False,
+        "strided": False,
+    }
     example = "slice:rows=4096,cols=4096,length=1024"
     small = (
         {"rows": 2, "cols": 3, "length": 2},
         {"rows": 1, "cols": 7, "length": 7},
         {"rows": 5, "cols": 4, "length": 1},
         {"rows": 5, "cols": 3, "length": 2, "leading": True},
+        {"rows": 4, "cols": 3, "length": 2, "strided": True},
     )
 
     length: Dim = size(doc="places taken")
     axis: Dim = size(-1, doc="the axis that is cut", least=-16)
     start: Dim = size(0, doc="first place taken", least=0)
+    strided: bool = flag(False, doc="a view by steps in memory; nothing moves")
 
     def infer(self, inputs: Sequence[Tensor], precision: Precision) -> Inferred:
         (x,) = inputs
@@ -199,7 +205,7 @@ class Slice(Movement):
         return Inferred((x.like(*with_extent(x.shape, axis, self.length)),))
 
     def is_a_view(self) -> bool:
-        return _is_first(self.axis)
+        return self.strided or _is_first(self.axis)
 
     def work(self, t: Bound) -> Work:
         return WorkBuilder().build(launches=0) if self.is_a_view() else super().work(t)
@@ -209,100 +215,5 @@ class Slice(Movement):
         cls, sizes: Mapping[str, Any], precision: Precision
     ) -> tuple[Operator, list[Tensor]]:
         x = Tensor((sizes["rows"], sizes["cols"]), precision.activation, name="x")
-        return cls(length=sizes["length"], axis=0 if sizes["leading"] else -1), [x]
-
-
-@dataclass(frozen=True)
-class Pad(Movement):
-    """A border around a tensor: ``x[A, B] -> y[before0 + A + after0, before1 + B + after1]``.
-
-    The border is a constant, the values next to it mirrored (``reflect``: the edge
-    itself not repeated), the value at the ``edge``, or what stands at the other end
-    (``wrap``). The gradient of a constant border cuts it off; that of the others
-    adds it to where it came from, one addition a border value.
-    """
-
-    name = "pad"
-    sizes = {"n": 1, "c": REQUIRED, "h": REQUIRED, "w": REQUIRED, "pad": 1, "mode": "constant"}
-    example = "pad:n=32,c=64,h=56,w=56,pad=1"
-    small = (
-        {"c": 2, "h": 3, "w": 4},
-        {"n": 2, "c": 1, "h": 3, "w": 5, "pad": 2, "mode": "reflect"},
-        {"c": 3, "h": 7, "w": 2, "mode": "reflect"},
-        {"c": 1, "h": 1, "w": 1, "pad": 3},
-        {"c": 2, "h": 1, "w": 3, "pad": 2, "mode": "edge"},
-        {"c": 1, "h": 2, "w": 3, "pad": 5, "mode": "wrap"},
-    )
-
-    before: Any = size_list(doc="border before each axis", least=0)
-    after: Any = size_list((), doc="border after each axis; as before it where not given", least=0)
-    mode: str = choice(
-        "constant", ("constant", "reflect", "edge", "wrap"), doc="what the border holds"
-    )
-
-    def infer(self, inputs: Sequence[Tensor], precision: Precision) -> Inferred:
-        (x,) = inputs
-        after = self.after or self.before
-        for border in (self.before, after):
-            if len(border) != len(x.shape):
-                raise InputError(f"pad: {len(border)} borders for {len(x.shape)} axes")
-        for first, extent, last in zip(self.before, x.shape, after, strict=True):
-            if self.mode == "reflect" and min(smallest(extent - b) for b in (first, last)) < 1:
-                raise InputError("pad: a mirrored border must be narrower than the tensor")
-        shape = (total(d) for d in zip(self.before, x.shape, after, strict=True))
-        return Inferred((x.like(*shape),))
-
-    def work(self, t: Bound) -> Work:
-        return WorkBuilder().read(t.x).write(t.y).build()
-
-    def gradients(self, t: Bound) -> list[Gradient]:
-        if self.mode != "constant":
-            return [_to_inputs(t, t.y.elements - t.x.elements)]
-        dy, dx = gradient_of(t.y), gradient_of(t.x)
-        work = WorkBuilder().access(dy.name, "read", dx.bytes).write(dx).build()
-        return [Gradient("input", (t.x,), (), work)]
-
-    @classmethod
-    def from_sizes(
-        cls, sizes: Mapping[str, Any], precision: Precision
-    ) -> tuple[Operator, list[Tensor]]:
-        x = Tensor(tuple(sizes[d] for d in "nchw"), precision.activation, name="x")
-        return cls(before=(0, 0, sizes["pad"], sizes["pad"]), mode=sizes["mode"]), [x]
-
-
-@dataclass(frozen=True)
-class Tile(Movement):
-    """A tensor repeated along its axes: ``x[A, B] -> y[repeats0 A, repeats1 B]``.
-
-    With M values in x and N in y the gradient takes N - M additions.
-    """
-
-    name = "tile"
-    sizes = {"rows": REQUIRED, "cols": REQUIRED, "times": 2}
-    example = "tile:rows=4096,cols=1024,times=4"
-    small = (
-        {"rows": 2, "cols": 3},
-        {"rows": 1, "cols": 7, "times": 3},
-        {"rows": 5, "cols": 2, "times": 1},
-    )
-
-    repeats: Any = size_list(doc="how often along each axis", least=1)
-
-    def infer(self, inputs: Sequence[Tensor], precision: Precision) -> Inferred:
-        (x,) = inputs
-        if len(self.repeats) != len(x.shape):
-            raise InputError(f"tile: {len(self.repeats)} repeats for {len(x.shape)} axes")
-        return Inferred((x.like(*(d * r for d, r in zip(x.shape, self.repeats, strict=True))),))
-
-    def work(self, t: Bound) -> Work:
-        return WorkBuilder().read(t.x).write(t.y).build()
-
-    def gradients(self, t: Bound) -> list[Gradient]:
-        return [_to_inputs(t, t.y.elements - t.x.elements)]
-
-    @classmethod
-    def from_sizes(
-        cls, sizes: Mapping[str, Any], precision: Precision
-    ) -> tuple[Operator, list[Tensor]]:
-        x = Tensor((sizes["rows"], sizes["cols"]), precision.activation, name="x")
-        return cls(repeats=(1, sizes["times"])), [x]
+        axis = 0 if sizes["leading"] else -1
+        return cls(length=sizes["length"], axis=axis, strided=sizes["strided"]), [x]

@@ -43,11 +43,11 @@ class Opaque(Operator):
         {"elements": 5, "made": 13},
     )
 
-    ranks: Any = size_list(doc="the number of axes of each output", least=0)
-    places: Any = size_list(doc="the sizes of all outputs' axes, one after the other", least=0)
+    ranks: Any = size_list(doc="the number of axes of each output", least=0, empty=True)
+    places: Any = size_list(doc="sizes of all outputs' axes, in order", least=0, empty=True)
     stands_for: str = text("opaque", doc="the operator's name where it came from")
     known: bool = flag(True, doc="whether the importer knows what it does")
-    formats: str = text("", doc="each output's number format; the network's activations' if empty")
+    output_formats: str = text("", doc="each output's format; that of activations if empty")
 
     @property
     def coverage(self) -> Coverage:
@@ -55,7 +55,7 @@ class Opaque(Operator):
         return "bounded" if self.known else "unknown"
 
     def infer(self, inputs: Sequence[Tensor], precision: Precision) -> Inferred:
-        formats = self.formats.split() or [precision.activation] * len(self.ranks)
+        formats = self.output_formats.split() or [precision.activation] * len(self.ranks)
         if len(formats) != len(self.ranks) or sum(self.ranks) != len(self.places):
             raise InputError(
                 f"opaque: {len(self.ranks)} ranks of {sum(self.ranks)} axes in all,"

@@ -39,7 +39,7 @@ class Parameter(Operator):
     example = "parameter:rows=4096,cols=4096"
     small = ({"rows": 2, "cols": 3}, {"rows": 1, "cols": 7}, {"rows": 5, "cols": 1})
 
-    shape: Any = size_list(doc="the tensor's shape; [] for one value", least=0)
+    shape: Any = size_list(doc="the tensor's shape; [] for one value", least=0, empty=True)
     constant: bool = flag(False, doc="a constant, which is stored and is no parameter")
     format: str = text("", doc="its number format; the network's weights' by default")
 

@@ -49,7 +49,7 @@ class Reshape(View):
     name = "reshape"
     example = "reshape:rows=4096,cols=4096"
 
-    shape: Any = size_list(doc="the new shape; -1 for what is left over")
+    shape: Any = size_list(doc="the new shape; -1 for what is left over", empty=True)
 
     def infer(self, inputs: Sequence[Tensor], precision: Precision) -> Inferred:
         (x,) = inputs

@@ -19,7 +19,7 @@ def load_workload(
     patterns: bool = True,
     **dims: Any,
 ) -> Workload:
-    """Return a network by built-in name, path (.yaml, .onnx, config.json), or inline.
+    """Return a network by built-in name, path (.yaml, .onnx, .pt2, config.json), or inline.
 
     ``dims`` set the workload's sizes, as in ``load_workload("resnet50", batch=8)``;
     a size may be a float64 array. ``inputs`` gives inputs their whole shapes, and
@@ -53,6 +53,10 @@ def _read(name: str) -> Workload:
             from perfmodel.readers.onnx import read_onnx
 
             return read_onnx(Path(name))
+        if name.endswith(".pt2"):
+            from perfmodel.readers.torch import read_pt2
+
+            return read_pt2(Path(name))
     elif ":" in name:
         from perfmodel.readers.inline import parse_inline
 

@@ -52,14 +52,6 @@ class KernelGroup:
     rows: Rows
     measured: Array
 
-    @property
-    def category(self) -> str:
-        """The operator's class: dense, elementwise, attention, ..."""
-        return registry()[self.op].category
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
 
 @dataclass(frozen=True)
 class _Row:

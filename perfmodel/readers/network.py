@@ -37,7 +37,7 @@ class Scope:
 
 @dataclass
 class Builder:
-    """Adds the nodes there in ``phase``; ``nodes``, ``shared``, ``carried`` are what it made."""
+    """Adds the nodes there in ``phase``; ``nodes`` to ``held`` are what it made."""
 
     document: Document
     blocks: Mapping[str, Any]
@@ -45,6 +45,7 @@ class Builder:
     nodes: list[Node] = field(default_factory=list)
     shared: dict[str, str] = field(default_factory=dict)
     carried: set[str] = field(default_factory=set)
+    held: dict[str, str] = field(default_factory=dict)
     phase: str = ""
     _shared: dict[str, Tensor] = field(default_factory=dict)
     _depth: int = 0
@@ -203,6 +204,8 @@ class Builder:
         before = len(self.nodes)
         last = self.add(block.nodes, inner, inside, f"{name}.", count, trained)
         self._depth -= 1
+        if "repeat" in item:
+            self.held.update((t.name, self.nodes[-1].name) for t in inputs[1:])
         learned = (
             w for n in self.nodes[before:] for w in n.tensors.own_weights if w.role == "weight"
         )

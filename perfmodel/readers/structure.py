@@ -23,7 +23,7 @@ Place = tuple[Any, ...]
 Nodes = Mapping[str, Mapping[str, Any]]
 
 #: keys of a node that are not attributes of its operator or parameters of its block
-_NODE_KEYS = ("op", "block", "inputs", "repeat", "share", "given", "phases", "trained", "formats")
+NODE_KEYS = ("op", "block", "inputs", "repeat", "share", "given", "phases", "trained", "formats")
 #: what a node's `formats` may set apart from the network's number format
 FORMAT_ROLES = ("weight", "activation", "kv")
 
@@ -32,7 +32,7 @@ _SHAPES: dict[str, tuple[Sequence[int], str]] = {
     "size": ((), "a whole number or an expression"),
     "pair": ((1, 2, 3), "a size, or one for each axis, as [height, width]"),
     "pads": ((1, 2, 3, 4, 6), "a size, one for each axis, or [top, left, bottom, right]"),
-    "sizes": (range(1, 17), "a list of sizes"),
+    "sizes": (range(17), "a list of sizes"),
 }
 
 
@@ -56,9 +56,10 @@ def check_nodes(
     checker.always_there(nodes, nodes, ("nodes",))
     outputs = document.data.get("outputs") or ()
     for i, output in enumerate(outputs):
-        checker.known(output, nodes, "output", ("outputs", i))
-    if outputs:
-        checker.always_there(outputs, nodes, ("outputs",))
+        made = maker_of(output) if isinstance(output, str) else output
+        checker.known(made, (*nodes, *inputs), "output", ("outputs", i))
+    if outputs and not set(outputs) & set(inputs):
+        checker.always_there(map(maker_of, outputs), nodes, ("outputs",))
 
 
 @dataclass(frozen=True)
@@ -199,8 +200,8 @@ class _Checker:
 
     def _keys(self, item: Mapping[str, Any], known: set[str], here: Place, owner: object) -> None:
         for key in item:
-            if key not in known and key not in _NODE_KEYS:
-                mend = did_you_mean(key, {*known, *_NODE_KEYS})
+            if key not in known and key not in NODE_KEYS:
+                mend = did_you_mean(key, {*known, *NODE_KEYS})
                 message = f"unknown attribute '{key}' of {owner}"
                 raise self._fail(message, (*here, key), mend, key=True)
 
@@ -228,7 +229,8 @@ class _Checker:
         else:
             lengths, expected = _SHAPES[kind]
             listed = isinstance(value, list)
-            right = len(value) in lengths if listed else kind != "sizes"
+            some = listed and (value or attribute.metadata.get("empty", False))
+            right = some and len(value) in lengths if listed else kind != "sizes"
             right = right and all(_is_size(part) for part in (value if listed else [value]))
         if not right:
             found = shorten(value)

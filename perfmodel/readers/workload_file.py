@@ -112,15 +112,17 @@ class FileWorkload(Workload):
         }
         scope = Scope(values, dict(inputs), tuple(inputs))
         last = builder.add(self.spec.nodes, scope, ("nodes",), "", 1)
-        there = present(self.spec.nodes, phase)
+        there = {*present(self.spec.nodes, phase), *inputs}
         stated = [scope.tensor(o) for o in self.spec.outputs or () if maker_of(o) in there]
         outputs = stated or [last]
         loss = self.spec.loss or _usual_loss(builder.nodes, outputs[0])
         axis = -1 if self.spec.loss_axis is None else self.spec.loss_axis
         # What no node of the phase reads need not be there.
         read = {t.name for node in builder.nodes for t in node.tensors.sources}
+        read |= {t.name for t in outputs}
         try:
-            axis_of("loss_axis", axis, len(outputs[0].shape))
+            if loss != "none":
+                axis_of("loss_axis", axis, len(outputs[0].shape))
         except InputError as error:
             where = self.document.where(("loss_axis",))
             raise InputError(error.message, where=where) from None
@@ -134,6 +136,7 @@ class FileWorkload(Workload):
             outputs=tuple(t.name for t in outputs),
             shared=builder.shared,
             carried=frozenset(builder.carried),
+            held=builder.held,
             loss=None if loss == "none" else loss,
             loss_axis=axis,
         )

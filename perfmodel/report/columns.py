@@ -116,7 +116,7 @@ def summary(data: Mapping[str, Any]) -> list[tuple[str, str]]:
         f"{bound} {100 * part / time:.0f} %" if time else f"{bound} 0 %"
         for bound, part in totals["time_by_bound"].items()
     )
-    low, high = format_si(totals["time_low_s"], "s"), format_si(totals["time_high_s"], "s")
+    low, high, ideal = (format_si(totals[f"time_{k}_s"], "s") for k in ("low", "high", "ideal"))
     kinds = sorted(totals["memory_by_kind"].items(), key=lambda kind: -kind[1])
     parts = ", ".join(
         f"{k.replace('_', ' ').replace('kv', 'KV')} {format_capacity(v)}" for k, v in kinds if v
@@ -133,7 +133,7 @@ def summary(data: Mapping[str, Any]) -> list[tuple[str, str]]:
     if not data["hardware"]["launch_overhead_s"]:
         shares += " (unknown, counted as 0)"
     lines = [
-        ("Time", f"{format_si(time, 's')} (ideal {low}, high {high}): {shares}"),
+        ("Time", f"{format_si(time, 's')} (90 %: {low} to {high}; roofline {ideal}): {shares}"),
         ("Work", counts),
         ("Memory", memory + ")"),
     ]

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TextIO
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from perfmodel.report.columns import COLUMNS, near_note, sort_rows, summary, title
@@ -41,21 +40,35 @@ def print_analysis(
     ]
     # Numbers are never cut: the names give way, in their middle.
     names = max(console.width - sum(widths[1:]) - len(columns), 12)
-    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim")
-    for column, width in zip(columns, [min(widths[0], names), *widths[1:]], strict=True):
-        table.add_column(
-            column.heading,
-            justify="right" if column.right else "left",
-            no_wrap=True,
-            width=width,
-        )
-    for row, line in zip(rows, texts, strict=True):
-        cells = [Text(_shortened(line[0], names)), *map(Text, line[1:])]
-        for column, cell in zip(columns, cells, strict=True):
-            if column.key in ("bound", "limiter"):
-                cell.stylize(_STYLES[row["bound"]])
-        table.add_row(*cells)
-    console.print(table)
+    widths[0] = min(widths[0], names)
+    coloured = [i for i, c in enumerate(columns) if c.key in ("bound", "limiter")]
+
+    def line_of(cells: Sequence[str], style: str = "") -> Text:
+        # Set by hand: a table of the library takes longer than the analysis of a large network.
+        line, spans = "", []
+        for i, (column, width) in enumerate(zip(columns, widths, strict=True)):
+            cell = cells[i].rjust(width) if column.right else cells[i].ljust(width)
+            line += (" " if i else "") + cell
+            spans += [(len(line) - width, len(line))] if i in coloured else []
+        text = Text(line)
+        for start, end in spans if style else ():
+            text.stylize(style, start, end)
+        return text
+
+    def show(lines: Iterable[Text]) -> None:
+        if console.is_terminal:
+            for line in lines:
+                console.print(line, no_wrap=True, overflow="crop")
+        else:
+            stream.writelines(f"{line.plain[: console.width]}\n" for line in lines)
+
+    heading = line_of([c.heading for c in columns])
+    heading.stylize("dim")
+    show([heading])
+    show(
+        line_of([_shortened(line[0], names), *line[1:]], _STYLES[row["bound"]])
+        for row, line in zip(rows, texts, strict=True)
+    )
     hidden = len(data["operators"]) - len(rows)
     if hidden:
         console.print(Text(f"... and {hidden} more operators", style="dim"))

@@ -22,15 +22,16 @@ PARTS = ("op", "bound", "launch", "dtype")
 
 def score_rows(data: Data) -> list[Strings]:
     """Return the score in total and by part, a row each, as texts."""
-    rows = [_score_row("all", data["totals"])]
+    rows = [score_row("all", data["totals"])]
     for part in PARTS:
         found = data[f"by_{part}"]
         if len(found) > 1 or part in ("op", "bound"):
-            rows += [_score_row(f"{part} {label}", score) for label, score in found.items()]
+            rows += [score_row(f"{part} {label}", score) for label, score in found.items()]
     return rows
 
 
-def _score_row(label: str, score: Data) -> Strings:
+def score_row(label: str, score: Data) -> Strings:
+    """Return a score as texts."""
     rank = score["rank_correlation"]
     return {
         "rows of": label,

@@ -13,8 +13,8 @@ from onnx import helper, numpy_helper
 import perfmodel
 
 KINDS = {np.dtype(k): v for k, v in (
-    ("float32", 1), ("uint8", 2), ("int8", 3), ("int32", 6), ("int64", 7), ("bool", 9),
-    ("float16", 10), ("float64", 11),
+    ("float32", 1), ("uint8", 2), ("int8", 3), ("int16", 5), ("int32", 6), ("int64", 7),
+    ("bool", 9), ("float16", 10), ("float64", 11),
 )}  # fmt: skip
 
 
@@ -69,3 +69,13 @@ def shapes(built: Any, folder: Path) -> list[tuple[Any, ...]]:
     workload = read_onnx(file)
     _, _, outputs = workload.imported({}, workload.precision)
     return [v.shape for v in outputs]
+
+
+def parsed(text: str, stored: Mapping[str, Any] | None = None, opset: int = 17) -> Any:
+    """Return the model that ``text`` writes in ONNX's textual form, without its header."""
+    domains = "".join(f', "{d}": 1' for d in ("loc", "ai.onnx.ml", "com.microsoft") if d in text)
+    header = f'<ir_version: 10, opset_import: ["": {opset}{domains}]>\n'
+    built = onnx.parser.parse_model(header + text)
+    for name, value in (stored or {}).items():
+        built.graph.initializer.append(numpy_helper.from_array(np.asarray(value), name))
+    return built

@@ -13,16 +13,21 @@ import numpy as np
 import onnx
 import onnxruntime
 
-_NUMPY = {1: np.float32, 6: np.int32, 7: np.int64, 9: np.bool_, 10: np.float16, 11: np.float64}
+_NUMPY = {1: np.float32, 2: np.uint8, 3: np.int8, 6: np.int32, 7: np.int64, 9: np.bool_,
+          10: np.float16, 11: np.float64}  # fmt: skip
 
 
 def count(model: Any, feeds: dict[str, Any] | None = None) -> int:
     """Return the multiply-accumulates of one run."""
-    shapes = _shapes(model, feeds or {})
+    shapes = {name: v.shape for name, v in observed(model, feeds or {}).items()}
     return sum(_node(node, shapes) for node in model.graph.node)
 
 
-def _shapes(model: Any, feeds: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+def observed(model: Any, feeds: dict[str, Any]) -> dict[str, Any]:
+    """Return every tensor of one run, the stored and the fed ones among them.
+
+    Inputs without a feed are zeros, of one place where a size is open.
+    """
     shown = onnx.ModelProto()
     shown.CopyFrom(model)
     del shown.graph.output[:]
@@ -37,7 +42,7 @@ def _shapes(model: Any, feeds: dict[str, Any]) -> dict[str, tuple[int, ...]]:
     session = onnxruntime.InferenceSession(
         shown.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
-    stored = {t.name: tuple(t.dims) for t in model.graph.initializer}
+    stored = {t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer}
     given = dict(feeds)
     for item in model.graph.input:
         if item.name not in stored and item.name not in given:
@@ -46,22 +51,26 @@ def _shapes(model: Any, feeds: dict[str, Any]) -> dict[str, tuple[int, ...]]:
             given[item.name] = np.zeros(shape, dtype=_NUMPY[kind.elem_type])
     names = [o.name for o in session.get_outputs()]
     made = session.run(names, given)
-    found = {n: tuple(getattr(v, "shape", ())) for n, v in zip(names, made, strict=True)}
-    return {**stored, **{n: v.shape for n, v in given.items()}, **found}
+    return {**stored, **given, **{n: np.asarray(v) for n, v in zip(names, made, strict=True)
+                                  if not isinstance(v, list)}}  # fmt: skip
 
 
 def _node(node: Any, shapes: dict[str, tuple[int, ...]]) -> int:
     read = [shapes.get(name, ()) for name in node.input]
     if node.op_type in ("Conv", "FusedConv", "ConvInteger"):
         return prod(shapes[node.output[0]]) * prod(read[1][1:])
+    if node.op_type == "QLinearConv":
+        return prod(shapes[node.output[0]]) * prod(read[3][1:])
+    if node.op_type == "QLinearConv":
+        return prod(shapes[node.output[0]]) * prod(read[3][1:])
     if node.op_type == "ConvTranspose":
         return prod(read[0]) * prod(read[1][1:])
-    if node.op_type in ("MatMul", "MatMulInteger"):
+    if node.op_type in ("MatMul", "MatMulInteger", "QLinearMatMul"):
         return prod(shapes[node.output[0]]) * read[0][-1]
-    if node.op_type == "Gemm":
+    if node.op_type in ("Gemm", "QGemm"):
         turned = next((a.i for a in node.attribute if a.name == "transA"), 0)
         return prod(shapes[node.output[0]]) * read[0][0 if turned else 1]
-    if node.op_type in ("LSTM", "GRU", "RNN"):
+    if node.op_type in ("LSTM", "GRU", "RNN", "DynamicQuantizeLSTM"):
         steps, batch, _ = read[0]
         return steps * batch * (prod(read[1]) + prod(read[2]))
     return 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
 from pathlib import Path
 from typing import Any
@@ -129,29 +128,3 @@ def test_bytes_alone_are_refused_when_strict(tmp_path: Path) -> None:
     assert result.data["coverage"]["bounded"]["operators"] == {"NonZero": 1}
     with pytest.raises(InputError, match="only the bytes are known: NonZero"):
         perfmodel.analyze(str(file), "h100-sxm", batch=1, strict=True)
-
-
-def _mutated(raw: bytes, rng: random.Random) -> bytes:
-    data = bytearray(raw)
-    for _ in range(rng.randint(1, 6)):
-        kind, place = rng.random(), rng.randrange(len(data))
-        if kind < 0.6:
-            data[place] = rng.randrange(256)
-        elif kind < 0.8:
-            del data[place : place + rng.randint(1, 8)]
-        else:
-            data[place:place] = rng.randbytes(rng.randint(1, 8))
-        if not data:
-            return b""
-    return bytes(data)
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_a_mutated_file_is_an_error_or_a_result(seed: int, tmp_path: Path) -> None:
-    rng = random.Random(seed)
-    models = [WHOLE, small_model(nodes=CYCLE).SerializeToString()]
-    for i in range(40):
-        file = tmp_path / f"{i}.onnx"
-        file.write_bytes(_mutated(rng.choice(models), rng))
-        with contextlib.suppress(InputError):
-            perfmodel.analyze(str(file), "h100-sxm", batch=2, allow_unknown=True)

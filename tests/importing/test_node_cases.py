@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+import perfmodel
 from perfmodel.errors import InputError
+from perfmodel.readers.convert import as_yaml
 from perfmodel.readers.onnx.handlers import treatments
 from perfmodel.readers.onnx.workload import read_onnx
 
@@ -104,3 +106,27 @@ def test_every_operator_of_the_default_domain_is_treated() -> None:
     assert len(defined) > 180
     assert not {name for name in defined if ("", name) not in table}
     assert set(table.values()) == {"modelled", "free", "bounded"}
+
+
+def test_what_control_flow_makes_survives_a_conversion(tmp_path: Path) -> None:
+    compared, refused = 0, {}
+    for case in cases():
+        if not case.name.startswith(("test_scan", "test_loop13", "test_if_")):
+            continue
+        model, _ = _as_exported(case)
+        file, written = tmp_path / f"{case.name}.onnx", tmp_path / f"{case.name}.yaml"
+        file.write_bytes(model.SerializeToString())
+        try:
+            written.write_text(as_yaml(perfmodel.load_workload(str(file)), {}))
+        except InputError as error:
+            refused[case.name] = str(error)
+            continue
+        direct = perfmodel.analyze(str(file), "h100-sxm").totals
+        converted = perfmodel.analyze(str(written), "h100-sxm").totals
+        for key in ("parameters", "macs", "flops", "bytes", "peak_memory_bytes"):
+            assert direct[key] == converted[key], (case.name, key)
+        compared += 1
+    assert compared >= 3
+    # Constants alone, or sequences: no graph of tensors.
+    said = ("takes no input", "no operator")
+    assert not {k: v for k, v in refused.items() if not any(s in v for s in said)}

@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from perfmodel.core.symbols import is_symbolic
+from perfmodel.core.symbols import greatest, is_symbolic, least
 from perfmodel.readers.onnx.formats import FORMAT_OF
 from perfmodel.readers.onnx.model import MAX_DATA
+from perfmodel.readers.tracing.open_sizes import is_open
 from perfmodel.readers.tracing.values import Data, Value, data_of
 
 Attributes = Callable[[str, Any], Any]
@@ -40,6 +41,9 @@ def fold(op: str, inputs: Sequence[Value | None], attr: Attributes, opset: int) 
     data = [v.data if v is not None else None for v in inputs]
     if any(v is not None and v.data is None for v in inputs):
         return []
+    if op in _LENGTHS and any(is_symbolic(x) for d in data[_LENGTHS[op] :] if d is not None
+                              for x in d.flat):  # fmt: skip
+        return []
     try:
         made = folder(data, attr, opset)
     except (TypeError, ValueError, IndexError, ZeroDivisionError, OverflowError, AttributeError):
@@ -57,6 +61,22 @@ def fold(op: str, inputs: Sequence[Value | None], attr: Attributes, opset: int) 
 def _folders() -> dict[str, Folder]:
     import_module("perfmodel.readers.onnx.fold_moves")
     return FOLDERS
+
+
+#: operators whose outputs are as long as their inputs' values say, and the first of those
+_LENGTHS = {"Range": 0, "ConstantOfShape": 0, "Expand": 1, "Tile": 1, "Slice": 1, "Split": 1,
+            "Reshape": 1}  # fmt: skip
+
+
+def sized(op: str, inputs: Sequence[Value | None]) -> bool:
+    """Tell whether the length of what ``op`` makes follows from open sizes."""
+    present = [v for v in inputs if v is not None]
+    if any(v.sized for v in present):
+        return True
+    if op not in _LENGTHS:
+        return False
+    decide = [v for v in inputs[_LENGTHS[op] :] if v is not None and v.data is not None]
+    return any(is_open(x) for v in decide for x in v.data.flat)  # type: ignore[union-attr]
 
 
 def _dtype(op: str, inputs: Sequence[Value | None], attr: Attributes) -> str:
@@ -120,13 +140,13 @@ def _power(a: Any, b: Any) -> Any:
 
 def larger(a: Any, *rest: Any) -> Any:
     for b in rest:
-        a = b if b > a else a
+        a = greatest(a, b)
     return a
 
 
 def smaller(a: Any, *rest: Any) -> Any:
     for b in rest:
-        a = b if b < a else a
+        a = least(a, b)
     return a
 
 

@@ -21,6 +21,7 @@ from perfmodel.readers.onnx.fold import (
 )
 from perfmodel.readers.onnx.formats import FORMAT_OF
 from perfmodel.readers.onnx.model import MAX_DATA
+from perfmodel.readers.tracing.open_sizes import is_open, opened
 from perfmodel.readers.tracing.values import FLOATS, Data, count, data_of
 
 
@@ -39,8 +40,10 @@ def _cast(data: list[Data | None], attr: Attributes, opset: int) -> Folded:
         if to == "bool":
             return bool(value)
         if to in FLOATS:
-            return value if is_symbolic(value) else float(value)
-        return math.floor(value) if is_symbolic(value) else int(value)
+            if is_symbolic(value):
+                return value
+            return opened(float(value)) if is_open(value) else float(value)
+        return math.floor(value) if is_symbolic(value) else math.trunc(value)
 
     return each(one)(data, attr, opset)
 
@@ -115,8 +118,9 @@ def _split(data: list[Data | None], attr: Attributes, opset: int) -> Folded:
     assert x is not None
     sizes = attr("split", None) or (_list(data[1]) if len(data) > 1 else None)
     if sizes is None:
-        parts = attr("num_outputs", None)
-        return None if parts is None else np.array_split(x, parts, axis)
+        length = x.shape[axis]
+        part = max(1, -(-length // attr("num_outputs", 1)))
+        return np.split(x, range(part, length, part), axis)
     return np.split(x, np.cumsum(sizes)[:-1], axis)
 
 
@@ -243,6 +247,19 @@ def _scatter_nd(data: list[Data | None], attr: Attributes, opset: int) -> Folded
     return out
 
 
+@folds("ScatterElements", "Scatter")
+def _scatter_elements(data: list[Data | None], attr: Attributes, opset: int) -> Folded:
+    x, places, updates = data
+    assert x is not None
+    assert places is not None
+    assert updates is not None
+    if attr("reduction", "none") != "none":
+        return None
+    axis, out = attr("axis", 0), x.copy()
+    np.put_along_axis(out, _ints(places).reshape(places.shape) % x.shape[axis], updates, axis)
+    return out
+
+
 @folds("CumSum")
 def _cumsum(data: list[Data | None], attr: Attributes, opset: int) -> Folded:
     x, axis = data
@@ -256,7 +273,8 @@ def _cumsum(data: list[Data | None], attr: Attributes, opset: int) -> Folded:
 def _list(data: Data | None) -> list[Any]:
     if data is None:
         raise ValueError("missing")
-    return [v if is_symbolic(v) else int(v) for v in data.ravel().tolist()]
+    return [v if is_open(v) and not isinstance(v, float) else int(v)
+            for v in data.ravel().tolist()]  # fmt: skip
 
 
 def _ints(data: Data) -> Any:

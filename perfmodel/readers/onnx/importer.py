@@ -6,38 +6,41 @@ folded; everything else goes to the operator's handler.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 from perfmodel.core import Dim
-from perfmodel.core.dims import largest, product
+from perfmodel.core.dims import product, show_shape
 from perfmodel.core.symbols import is_symbolic
 from perfmodel.errors import InputError, shorten
+from perfmodel.readers.onnx.attributes import with_attributes
 from perfmodel.readers.onnx.call import Call
-from perfmodel.readers.onnx.fold import fold
-from perfmodel.readers.onnx.formats import FORMAT_OF
+from perfmodel.readers.onnx.codes import keep_codes
+from perfmodel.readers.onnx.fold import fold, sized
 from perfmodel.readers.onnx.handlers import handler_of
-from perfmodel.readers.onnx.inputs import declared_shape
-from perfmodel.readers.onnx.integers import keep_codes
+from perfmodel.readers.onnx.inputs import give_numbers
 from perfmodel.readers.onnx.model import (
+    DEFAULT_OPSET,
     MAX_ELEMENTS,
     Model,
+    domain_of,
+    imported_opsets,
     tensor_data,
     tensor_format,
     tensor_shape,
 )
-from perfmodel.readers.onnx.order import called, in_order, reads_of, with_attributes
+from perfmodel.readers.onnx.offline import all_stored, is_offline, is_table, source
+from perfmodel.readers.onnx.order import called, in_order, readers_of
 from perfmodel.readers.tracing.network import Network
-from perfmodel.readers.tracing.values import Value, data_of
+from perfmodel.readers.tracing.table import as_list
+from perfmodel.readers.tracing.values import Value, is_learned
 
-#: operators whose output is not the same every time
-_RANDOM = {
-    "RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial",
-    "Bernoulli",
-}  # fmt: skip
-_CONTROL = {"If", "Loop", "Scan", "SequenceMap"}
 MAX_GRAPH_DEPTH = 30
+#: visits to nodes for running loops step by step, in all
+MAX_STEPPED = 20_000
 MALFORMED = (
     TypeError, ValueError, IndexError, KeyError, ZeroDivisionError, OverflowError,
     AttributeError, AssertionError, StopIteration, RecursionError, MemoryError,
@@ -50,28 +53,33 @@ Scope = dict[str, Value]
 class Importer:
     """One import of a model into a Network.
 
-    ``values`` are integers that the user gave for tensors by name; ``unknown``
-    collects operators without a handler; ``batch`` is (the file's, the wanted) size of
-    the first axis where the user sets one that the file fixes.
+    ``values`` are integers that the user gave for tensors by name, ``taken`` those of
+    them that found their tensor; ``batch`` is (the file's, the wanted) size of the first
+    axis where the user sets one that the file fixes; ``visits`` counts nodes, those of a
+    body as often as it is imported.
     """
 
     model: Model
     net: Network
     values: Mapping[str, Sequence[int]] = field(default_factory=dict)
-    unknown: dict[str, int] = field(default_factory=dict)
+    taken: set[str] = field(default_factory=set)
     sizes: Mapping[str, Dim] = field(default_factory=dict)
     batch: tuple[int, Dim] | None = None
     depth: int = 0
+    visits: int = 0
+    #: version of each domain's operators, in the function under way
+    opsets: Mapping[str, int] = field(default_factory=dict)
+    _stepped: int = 0
     #: what tells the stored tensors of a graph inside a node from others of that name
     place: str = ""
     #: operators that read each tensor of the graph under way
     readers: dict[str, list[str]] = field(default_factory=dict)
 
-    def for_batch(self, shape: list[Dim], source: Sequence[Dim]) -> list[Dim]:
-        """Return a fixed shape with the file's batch replaced by the wanted one, if that fits.
+    def __post_init__(self) -> None:
+        self.opsets = self.opsets or self.model.opsets
 
-        ``source`` is the shape of what is reshaped.
-        """
+    def for_batch(self, shape: list[Dim], source: Sequence[Dim]) -> list[Dim]:
+        """Return a fixed shape with the file's batch replaced by the wanted one, if that fits."""
         if self.batch is None or not shape or not all(isinstance(d, int) for d in shape):
             return shape
         fixed, wanted = self.batch
@@ -94,12 +102,9 @@ class Importer:
             if tensor.name not in scope or scope[tensor.name].tensor is None:
                 scope[tensor.name] = self.stored(tensor)
         for sparse in proto.sparse_initializer:
-            value = self.stored(sparse.values)
-            scope[value.name] = Value(
-                value.name, value.dtype, tuple(int(d) for d in sparse.dims), stored=value.name
-            )
+            scope[sparse.values.name] = self.sparse(sparse)
         shapes = {info.name: info for info in (*proto.value_info, *proto.output)}
-        outside, self.readers = self.readers, _readers(proto)
+        outside, self.readers = self.readers, readers_of(proto)
         self.depth += 1
         try:
             for node in in_order(proto.node, scope, [o.name for o in proto.output]):
@@ -123,7 +128,7 @@ class Importer:
 
     def _output(self, name: str, scope: Scope) -> Value:
         if name not in scope:
-            raise InputError(f"no node makes the output '{shorten(name)}'")
+            raise InputError(f"no node makes the output {shorten(name)}")
         return scope[name]
 
     def stored(self, tensor: Any) -> Value:
@@ -134,9 +139,34 @@ class Importer:
             tensor.name, tensor_format(tensor), shape, data, stored=self.place + tensor.name
         )
 
+    def sparse(self, proto: Any) -> Value:
+        """Return a tensor of which the file stores what is not zero."""
+        name, shape = proto.values.name, tensor_shape(proto)
+        return Value(name, tensor_format(proto.values), shape, stored=self.place + name)
+
+    def given(self, name: str) -> Sequence[int] | None:
+        """Return the numbers that the user gave for ``name``."""
+        if name in self.values:
+            self.taken.add(name)
+        return self.values.get(name)
+
+    @contextmanager
+    def stepping(self) -> Iterator[Callable[[], bool]]:
+        """Run a body step by step; yields whether one more step is within reason."""
+        start = self.visits
+        try:
+            yield lambda: self._stepped + self.visits - start < MAX_STEPPED
+        finally:
+            self._stepped += self.visits - start
+
     def node(self, node: Any, scope: Scope, shapes: Mapping[str, Any]) -> None:
         """Import one node and put its outputs into ``scope``."""
-        domain = "" if node.domain == "ai.onnx" else node.domain
+        self.visits += 1
+        if self.visits > self.model.most_visits:
+            raise InputError("nested graphs and functions go on and on")
+        domain = domain_of(node.domain)
+        if not node.op_type:
+            raise InputError(f"the node{called(node)} does not say its operator")
         inputs: list[Value | None] = []
         for name in node.input:
             if name and name not in scope:
@@ -146,18 +176,24 @@ class Importer:
             self,
             node.op_type,
             domain,
-            self.model.opsets.get(domain, 1 if domain else 13),
+            self.opsets.get(domain, 1 if domain else DEFAULT_OPSET),
             node.name or f"{node.op_type}.{node.output[0] if node.output else ''}",
             inputs,
             list(node.output),
             {a.name: a for a in node.attribute},
             scope=scope,
+            types=shapes,
         )
         try:
-            made = self._made(call, node, scope, shapes)
+            made = self._made(call, node, scope)
+            limited = any(v is not None and v.bound for v in inputs)
             for value in made:
-                if largest(value.elements) > MAX_ELEMENTS:
+                value.bound = value.bound or (limited and value.rank > 0)
+                sizes = [float(d) for d in value.shape]
+                if prod(sizes) > MAX_ELEMENTS:
                     raise InputError("a tensor of over 2**48 values")
+                if min(sizes, default=0) < 0:
+                    raise InputError(f"its output would have the shape {show_shape(value.shape)}")
         except InputError as error:
             if error.where:
                 raise
@@ -176,58 +212,57 @@ class Importer:
 
     def _given(self, name: str, value: Value) -> Value:
         """Return ``value`` with the numbers that the user gave for it."""
-        if name in self.values and value.data is None:
-            data = data_of(list(self.values[name]))
-            if not value.shape and data.size == 1:
-                data = data.reshape(())
-            value.data, value.shape = data, tuple(data.shape)
+        numbers = self.given(name)
+        if numbers is not None and value.data is None:
+            give_numbers(value, numbers)
         if not value.name:
             value.name = name
         return value
 
-    def _made(
-        self, call: Call, node: Any, scope: Scope, shapes: Mapping[str, Any]
-    ) -> Sequence[Value]:
+    def _made(self, call: Call, node: Any, scope: Scope) -> Sequence[Value]:
         if not call.domain or call.domain == "com.microsoft":
-            folded = fold(call.op, call.inputs, call.attr, call.opset)
+            # Rows of a table that sizes choose are looked up when the model runs.
+            mixed = not all_stored(call) and any(map(is_table, call.inputs))
+            folded = [] if mixed else fold(call.op, call.inputs, call.for_folding, call.opset)
+            if folded and sized(call.op, call.inputs):
+                return self._executed(call, folded)
             if folded:
-                stored = next((v.stored for v in call.inputs if v and v.stored), None)
                 for value, name in zip(folded, call.outputs, strict=False):
-                    value.name, value.stored = name, stored
+                    value.name = name
+                    value.stored = source(call, value, name) if all_stored(call) else None
                     keep_codes(call, value)
                 return folded
-        function = self.model.functions.get((call.domain, call.op))
+        overload = getattr(node, "overload", "")
+        function = self.model.functions.get((call.domain, call.op, overload))
         handler = handler_of(call.domain, call.op)
         if handler is None and function is not None:
             return self._function(function, call)
         if handler is None:
-            return self._without_handler(call, scope, shapes)
-        if self._offline(call):
+            return self._without_handler(call)
+        if is_offline(call):
             with self.net.aside():
-                made = _as_list(handler(call))
-            root = next((v.stored for v in call.inputs if v and v.stored), None)
+                made = as_list(handler(call))
+            learned = call.op == "ConstantOfShape" or any(map(is_learned, call.inputs))
             for value, name in zip(made, call.outputs, strict=False):
                 if value.tensor is not None or value.make is not None:
                     value.tensor, value.make = None, None
-                    value.name, value.stored = name, root or self.place + name
+                    value.name, value.stored = name, source(call, value, name)
+                    value.learned = None if learned else False
                     keep_codes(call, value)
             return made
-        made = _as_list(handler(call))
+        made = as_list(handler(call))
         if self.place and call.op == "Constant":
             for value in made:
                 value.stored = self.place + call.outputs[0]
         return made
 
-    def _offline(self, call: Call) -> bool:
-        """Tell whether a runtime computes the node once, when it loads the model."""
-        present = [v for v in call.inputs if v is not None]
-        return (
-            bool(present)
-            and all(v.is_constant and v.items is None for v in present)
-            and call.op not in _RANDOM
-            and call.op not in _CONTROL
-            and call.op != "DequantizeLinear"
-        )
+    def _executed(self, call: Call, folded: list[Value]) -> Sequence[Value]:
+        """Import a node that runs although its values are known; returns its outputs with those."""
+        handler = handler_of(call.domain, call.op)
+        made = as_list(handler(call)) if handler is not None else folded
+        for value, known in zip(made, folded, strict=False):
+            value.data, value.sized = known.data, True
+        return made
 
     def _function(self, function: Any, call: Call) -> list[Value]:
         """Import the body of a function that the model defines."""
@@ -242,75 +277,25 @@ class Importer:
         defaults = {a.name: a for a in function.attribute_proto}
         self.depth += 1
         before, self.place = self.place, f"{call.domain}.{call.op}/"
-        outside, self.readers = self.readers, _readers(function)
+        outside, self.readers = self.readers, readers_of(function)
+        around, self.opsets = self.opsets, {**self.opsets, **imported_opsets(function)}
         try:
             for node in in_order(function.node, inner, list(function.output)):
                 bound = with_attributes(node, {**defaults, **given})
                 self.node(bound, inner, {})
         finally:
             self.depth -= 1
-            self.place, self.readers = before, outside
+            self.place, self.readers, self.opsets = before, outside, around
         return [self._output(name, inner) for name in function.output]
 
-    def _without_handler(
-        self, call: Call, scope: Scope, shapes: Mapping[str, Any]
-    ) -> Sequence[Value]:
-        kind = f"{call.domain}::{call.op}" if call.domain else call.op
-        self.unknown[kind] = self.unknown.get(kind, 0) + 1
-        made_shapes, formats = [], []
+    def _without_handler(self, call: Call) -> Sequence[Value]:
         first = next((v for v in call.inputs if v is not None), None)
-        for name in call.outputs:
-            shape = None
-            if name in shapes:
-                declared = shapes[name].type.tensor_type
-                shape = declared_shape(declared, self.sizes)
-                formats.append(FORMAT_OF.get(declared.elem_type, self.net.main))
-            else:
-                formats.append(first.dtype if first else self.net.main)
-            made_shapes.append(shape if shape is not None else (first.shape if first else ()))
-        return call.opaque(*made_shapes, formats=formats, known=False)
-
-    def attribute(self, proto: Any) -> Any:
-        """Return an attribute's value as plain Python, a Value, or a GraphProto."""
-        kind = proto.type
-        if kind == 1 or (kind == 0 and proto.HasField("f")):
-            return float(proto.f)
-        if kind == 2 or (kind == 0 and proto.HasField("i")):
-            return int(proto.i)
-        if kind == 3:
-            return proto.s.decode("utf-8", "replace")
-        if kind == 4:
-            return self.stored(proto.t)
-        if kind == 5:
-            return proto.g
-        if kind == 6:
-            return [float(v) for v in proto.floats]
-        if kind == 7 or (kind == 0 and proto.ints):
-            return [int(v) for v in proto.ints]
-        if kind == 8:
-            return [s.decode("utf-8", "replace") for s in proto.strings]
-        if kind == 11:
-            return self.stored(proto.sparse_tensor.values)
-        return list(proto.graphs) if kind == 10 else None
-
-
-def _readers(proto: Any) -> dict[str, list[str]]:
-    readers: dict[str, list[str]] = {}
-    for node in proto.node:
-        for name in reads_of(node):
-            readers.setdefault(name, []).append(node.op_type)
-    for output in proto.output:
-        readers.setdefault(getattr(output, "name", output), []).append("")
-    return readers
+        like = (first.shape, first.dtype) if first is not None else ((), self.net.main)
+        made = [call.declared(i) or like for i in range(len(call.outputs))]
+        return call.opaque(*(s for s, _ in made), formats=[f for _, f in made], known=False)
 
 
 def _exactly(a: Dim, b: Dim) -> bool:
     """Tell whether two sizes are the same expression, not only the same at their hints."""
     difference = a - b
     return not is_symbolic(difference) and bool(difference == 0)
-
-
-def _as_list(made: Value | Sequence[Value] | None) -> list[Value]:
-    if made is None:
-        return []
-    return [made] if isinstance(made, Value) else list(made)

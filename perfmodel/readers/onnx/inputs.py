@@ -8,14 +8,15 @@ is one, else that of the input and axis (``image_2``).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from perfmodel.core import Dim
 from perfmodel.errors import InputError, did_you_mean, shorten
 from perfmodel.readers.onnx.formats import FORMAT_OF
-from perfmodel.readers.onnx.model import MAX_ELEMENTS, Model
+from perfmodel.readers.onnx.model import MAX_AXES, MAX_ELEMENTS, Model
+from perfmodel.readers.tracing.values import Value, data_of
 
 #: what `--set batch=8` sets where the file has no size of that name
 BATCH = "batch"
@@ -83,11 +84,15 @@ def _tensor_type(proto: Any) -> tuple[str, Any]:
 
 def _shape(name: str, kind: Any) -> tuple[int | str, ...]:
     shape: list[int | str] = []
+    if len(kind.shape.dim) > MAX_AXES:
+        raise InputError(
+            f"input {shorten(name)} has {len(kind.shape.dim)} axes, expected at most {MAX_AXES}"
+        )
     for axis, dim in enumerate(kind.shape.dim):
         if dim.WhichOneof("value") == "dim_value" and dim.dim_value > 0:
             if dim.dim_value > MAX_ELEMENTS:
                 raise InputError(
-                    f"input '{shorten(name)}' has an axis of {dim.dim_value:,} places,"
+                    f"input {shorten(name)} has an axis of {dim.dim_value:,} places,"
                     " expected at most 2**48"
                 )
             shape.append(int(dim.dim_value))
@@ -177,6 +182,36 @@ def check_names(file: str, given: Mapping[str, Any], inputs: Sequence[ModelInput
                 f"--input {name}={'x'.join(map(str, shape))} has {len(shape)} axes,"
                 f" expected {len(declared)}: {names[name]}"
             )
+
+
+def check_values(
+    file: str, given: Iterable[str], taken: Collection[str], inputs: Sequence[ModelInput]
+) -> None:
+    """Raise InputError where `--value` names neither an input nor a tensor of the model."""
+    names = {i.name for i in inputs}
+    for name in given:
+        if name not in names and name not in taken:
+            raise InputError(
+                f"--value {name}: {file} has no input or tensor of that name",
+                mend=did_you_mean(name, names),
+            )
+
+
+def give_numbers(value: Value, numbers: Sequence[int]) -> None:
+    """Set the numbers of ``value``; InputError where it holds another number of them.
+
+    A tensor whose length is not known gets theirs.
+    """
+    fixed = not value.bound and all(isinstance(d, int) for d in value.shape)
+    if fixed and value.elements != len(numbers):
+        raise InputError(
+            f"--value {value.name} gives {len(numbers)} numbers, expected"
+            f" {value.elements} for its shape {list(value.shape)}"
+        )
+    value.data = data_of(list(numbers))
+    if not value.shape or (fixed and value.elements == len(numbers)):
+        value.data = value.data.reshape([int(d) for d in value.shape])
+    value.shape = tuple(value.data.shape)
 
 
 def declared_shape(kind: Any, sizes: Mapping[str, Dim]) -> tuple[Dim, ...] | None:

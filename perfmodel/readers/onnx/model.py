@@ -19,7 +19,11 @@ from perfmodel.readers.tracing.values import Data, data_of
 MAX_ELEMENTS = 2**48
 #: values beyond which a constant is not worth knowing
 MAX_DATA = 16_384
+#: axes beyond which no library takes a tensor
+MAX_AXES = 64
 OLDEST_OPSET = 7
+#: taken where the file does not say
+DEFAULT_OPSET = 13
 _EXTERNAL = 1
 
 
@@ -30,12 +34,19 @@ class Model:
     file: Path
     proto: Any
     folder: Path
-    functions: dict[tuple[str, str], Any] = field(default_factory=dict)
+    functions: dict[tuple[str, str, str], Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     @cached_property
     def opsets(self) -> dict[str, int]:
         """Version of each operator domain that the model imports."""
-        return {_domain(o.domain): o.version for o in self.proto.opset_import}
+        return imported_opsets(self.proto)
+
+    @cached_property
+    def most_visits(self) -> int:
+        """The most visits to nodes that an import takes; over it, graphs nest without end."""
+        written = len(self.proto.graph.node) + sum(len(f.node) for f in self.proto.functions)
+        return 40_000 + 20 * written
 
     def initializers(self) -> Iterator[Any]:
         """Yield the tensors that are stored with the model's main graph."""
@@ -62,12 +73,20 @@ def open_model(file: Path) -> Model:
         proto.ParseFromString(raw)
     except (DecodeError, ValueError, RecursionError):
         raise broken from None
-    if not proto.HasField("graph") or not (proto.graph.node or proto.graph.output):
+    if not proto.HasField("graph"):
         raise broken
+    if not proto.graph.node or not proto.graph.output:
+        lacks = "outputs, so none of its nodes runs" if proto.graph.node else "nodes"
+        raise InputError(f"'{file}': the model's graph has no {lacks}", mend=broken.mend)
     model = Model(file, proto, file.parent)
     for function in proto.functions:
-        model.functions[_domain(function.domain), function.name] = function
-    version = model.opsets.get("")
+        overload = getattr(function, "overload", "")
+        model.functions[domain_of(function.domain), function.name, overload] = function
+    version, newest = model.opsets.get(""), onnx.defs.onnx_opset_version()
+    if version is None and any(not domain_of(n.domain) for n in proto.graph.node):
+        model.notes.append(f"the file does not say its opset: {DEFAULT_OPSET} is taken")
+    if version is not None and version > newest:
+        model.notes.append(f"opset {version} is read as {newest}, the newest that is known")
     if version is not None and version < OLDEST_OPSET:
         raise InputError(
             f"'{file}' uses opset {version}, expected {OLDEST_OPSET} or newer",
@@ -76,19 +95,30 @@ def open_model(file: Path) -> Model:
     return model
 
 
-def _domain(name: str) -> str:
+def domain_of(name: str) -> str:
+    """Return the name of an operator domain, '' for ONNX's own."""
     return "" if name == "ai.onnx" else name
 
 
+def imported_opsets(proto: Any) -> dict[str, int]:
+    """Return the version of each operator domain that a model or function imports."""
+    return {domain_of(o.domain): o.version for o in proto.opset_import}
+
+
 def tensor_shape(tensor: Any) -> tuple[int, ...]:
-    """Return the shape of a TensorProto; InputError where no machine could hold it."""
+    """Return a stored tensor's shape; InputError where no machine could hold it."""
     shape = tuple(int(d) for d in tensor.dims)
+    name = tensor.name if hasattr(tensor, "name") else tensor.values.name
+    if len(shape) > MAX_AXES:
+        raise InputError(
+            f"tensor {shorten(name)} has {len(shape)} axes, expected at most {MAX_AXES}"
+        )
     elements = 1
     for d in shape:
         elements *= d
     if any(d < 0 for d in shape) or elements > MAX_ELEMENTS:
         raise InputError(
-            f"tensor {shorten(tensor.name)} has the shape {list(shape)[:8]},"
+            f"tensor {shorten(name)} has the shape {list(shape)[:8]},"
             f" expected sizes from 0 and at most 2**48 values"
         )
     return shape
@@ -133,9 +163,11 @@ def _external(model: Model, tensor: Any) -> Path | None:
     path = PurePosixPath(location.replace("\\", "/"))
     escapes = path.is_absolute() or ".." in path.parts or ":" in location or not location
     target = model.folder / location
+    there = False
     if not escapes:
         try:
             escapes = not target.resolve().is_relative_to(model.folder.resolve())
+            there = target.is_file()
         except (OSError, ValueError, RuntimeError):
             escapes = True
     if escapes:
@@ -144,7 +176,7 @@ def _external(model: Model, tensor: Any) -> Path | None:
             " outside the model's folder; refused",
             mend="keep external data beside the model",
         )
-    return target if target.is_file() else None
+    return target if there else None
 
 
 def _read_external(path: Path, tensor: Any, shape: tuple[int, ...]) -> Data | None:

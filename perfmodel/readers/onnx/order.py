@@ -13,24 +13,6 @@ def called(node: Any) -> str:
     return f"{node.op_type} '{node.name or (node.output[0] if node.output else '')}'"
 
 
-def with_attributes(node: Any, given: Mapping[str, Any]) -> Any:
-    """Return a function's node with its references to the function's attributes resolved."""
-    if not any(a.ref_attr_name for a in node.attribute):
-        return node
-    copy = type(node)()
-    copy.CopyFrom(node)
-    del copy.attribute[:]
-    for attribute in node.attribute:
-        if not attribute.ref_attr_name:
-            copy.attribute.append(attribute)
-        elif attribute.ref_attr_name in given:
-            bound = type(attribute)()
-            bound.CopyFrom(given[attribute.ref_attr_name])
-            bound.name = attribute.name
-            copy.attribute.append(bound)
-    return copy
-
-
 def in_order(nodes: Sequence[Any], scope: Mapping[str, Value], wanted: Sequence[str]) -> list[Any]:
     """Return the nodes that lead to ``wanted``, producers first; InputError names a cycle.
 
@@ -41,7 +23,7 @@ def in_order(nodes: Sequence[Any], scope: Mapping[str, Value], wanted: Sequence[
         for name in node.output:
             if name:
                 if name in makers:
-                    raise InputError(f"two nodes make '{shorten(name)}'")
+                    raise InputError(f"two nodes make {shorten(name)}")
                 makers[name] = i
     done: list[int] = []
     state = [0] * len(nodes)  # 1 on the way, 2 done
@@ -60,7 +42,7 @@ def in_order(nodes: Sequence[Any], scope: Mapping[str, Value], wanted: Sequence[
                     continue
                 if state[maker] == 1:
                     raise InputError(
-                        f"the nodes form a cycle through '{shorten(need)}'",
+                        f"the nodes form a cycle through {shorten(need)}",
                         mend="an ONNX graph must be acyclic",
                     )
                 if not state[maker]:
@@ -94,3 +76,14 @@ def reads_of(node: Any) -> list[str]:
                 own |= {i.name for i in graph.input} | {t.name for t in graph.initializer}
                 reads += [n for inner in graph.node for n in reads_of(inner) if n not in own]
     return reads
+
+
+def readers_of(proto: Any) -> dict[str, list[str]]:
+    """Return the operators that read each tensor; '' for the graph's own output."""
+    readers: dict[str, list[str]] = {}
+    for node in proto.node:
+        for name in reads_of(node):
+            readers.setdefault(name, []).append(node.op_type)
+    for output in proto.output:
+        readers.setdefault(getattr(output, "name", output), []).append("")
+    return readers

@@ -16,6 +16,13 @@ from perfmodel.errors import InputError
 
 #: bytes of a tensor's values that are kept; shape arithmetic needs far less
 KEEP_BYTES = 64 * 1024
+#: the same once so many bytes are kept in all: a file may hold very many small tensors
+KEEP_FEW = 1024
+MANY_BYTES = 8 * 2**20
+#: bytes of an attribute beyond which a list of numbers is left out (trees of a forest)
+LONG_LIST = 2**20
+#: bytes of the file after which its pages are given back
+RELEASE_BYTES = 32 * 2**20
 #: bytes of a model without its weights, and how deep graphs nest
 MAX_STRUCTURE = 256 * 2**20
 MAX_DEPTH = 60
@@ -34,6 +41,14 @@ _MESSAGES: dict[str, dict[int, str]] = {
 }
 #: of TensorProto: float, int32, string, int64, raw, double and uint64 data
 _VALUES = frozenset({4, 5, 6, 7, 9, 10, 11})
+#: message -> fields of text about the model, which nothing needs
+_REMARKS: dict[str, frozenset[int]] = {
+    "model": frozenset({6, 14}), "graph": frozenset({10, 14, 16}), "node": frozenset({6, 9}),
+    "function": frozenset({8, 14}), "tensor": frozenset({12, 16}), "attribute": frozenset({13}),
+}  # fmt: skip
+#: lists of AttributeProto (floats, ints, strings) -> their kind, and the fields they follow
+_LISTS = {7: 6, 8: 7, 9: 8}
+_NAME, _KIND = 1, 20
 
 
 def without_weights(file: Path) -> bytes:
@@ -51,7 +66,7 @@ def without_weights(file: Path) -> bytes:
             with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
                 view = memoryview(mapped)
                 try:
-                    return b"".join(_strip(view, 0, size, "model", 0))
+                    return _Stripper(view, mapped).model(size)
                 finally:
                     view.release()
     except FileNotFoundError:
@@ -69,47 +84,85 @@ class _BrokenError(Exception):
     """The bytes are not protobuf."""
 
 
-def _strip(view: Buffer, start: int, end: int, message: str, depth: int) -> Iterator[bytes]:
-    if depth > MAX_DEPTH:
-        raise _BrokenError(f"messages nest over {MAX_DEPTH} deep")
-    inner = _MESSAGES[message]
-    position, copied = start, start
-    while position < end:
-        here = position
-        key, position = _varint(view, position, end)
-        field, wire = key >> 3, key & 7
-        if not field:
-            raise _BrokenError(f"a field numbered 0 at byte {here}")
-        if wire == 0:
-            _, position = _varint(view, position, end)
-            continue
-        if wire in (1, 5):
-            position += 8 if wire == 1 else 4
-        elif wire == 2:
-            length, position = _varint(view, position, end)
-            body, position = position, position + length
-        else:
-            raise _BrokenError(f"a field of unknown kind at byte {here}")
-        if position > end:
-            raise _BrokenError(f"a field at byte {here} goes beyond the end")
-        if wire != 2 or length <= KEEP_BYTES:
-            continue
-        if message == "tensor" and field in _VALUES:
-            yield from _copy(view, copied, here)
-            copied = position
-        elif field in inner:
-            yield from _copy(view, copied, here)
-            copied = position
-            kept = b"".join(_strip(view, body, position, inner[field], depth + 1))
-            yield _as_varint(key) + _as_varint(len(kept)) + kept
-    yield from _copy(view, copied, end)
+class _Stripper:
+    """Goes through the messages of one file."""
 
+    def __init__(self, view: Buffer, mapped: mmap.mmap) -> None:
+        self.view = view
+        self.mapped = mapped
+        self.released = 0
+        self.keep = KEEP_BYTES
+        self.kept = 0
 
-def _copy(view: Buffer, start: int, end: int) -> Iterator[bytes]:
-    if end - start > MAX_STRUCTURE:
-        raise _BrokenError(f"{end - start:,} bytes that are no tensor's values")
-    if end > start:
-        yield view[start:end].tobytes()
+    def model(self, size: int) -> bytes:
+        return b"".join(self.strip(0, size, "model", 0))
+
+    def strip(self, start: int, end: int, message: str, depth: int) -> Iterator[bytes]:
+        """Yield the bytes of a message without its large values."""
+        if depth > MAX_DEPTH:
+            raise _BrokenError(f"messages nest over {MAX_DEPTH} deep")
+        view, inner = self.view, _MESSAGES[message]
+        unwanted = _REMARKS.get(message, frozenset())
+        if message == "tensor":
+            unwanted = unwanted | _VALUES
+        name = b""
+        long = message == "attribute" and end - start > LONG_LIST
+        position, copied = start, start
+        while position < end:
+            here = position
+            if here - self.released > RELEASE_BYTES:
+                self.release(here)
+            key, position = _varint(view, position, end)
+            field, wire = key >> 3, key & 7
+            if not field:
+                raise _BrokenError(f"a field numbered 0 at byte {here}")
+            if long and field in _LISTS:
+                # One list to the end: millions of numbers, each a field of its own.
+                kind = _as_varint(_KIND << 3) + _as_varint(_LISTS[field])
+                yield _as_varint(_NAME << 3 | 2) + _as_varint(len(name)) + name + kind
+                return
+            if wire == 0:
+                _, position = _varint(view, position, end)
+                continue
+            if wire in (1, 5):
+                position += 8 if wire == 1 else 4
+            elif wire == 2:
+                length, position = _varint(view, position, end)
+                body, position = position, position + length
+            else:
+                raise _BrokenError(f"a field of unknown kind at byte {here}")
+            if position > end:
+                raise _BrokenError(f"a field at byte {here} goes beyond the end")
+            if wire != 2:
+                continue
+            if long and field == _NAME and length <= KEEP_FEW:
+                name = view[body:position].tobytes()
+            if length <= self.keep:
+                self.kept += length
+                if self.kept > MANY_BYTES:
+                    self.keep = KEEP_FEW
+                continue
+            if field in unwanted:
+                yield from self.copy(copied, here)
+                copied = position
+            elif field in inner:
+                yield from self.copy(copied, here)
+                copied = position
+                kept = b"".join(self.strip(body, position, inner[field], depth + 1))
+                yield _as_varint(key) + _as_varint(len(kept)) + kept
+        yield from self.copy(copied, end)
+
+    def release(self, position: int) -> None:
+        """Give back the memory of the file's pages; they are read again where need be."""
+        self.released = position
+        if hasattr(mmap, "MADV_DONTNEED"):
+            self.mapped.madvise(mmap.MADV_DONTNEED)
+
+    def copy(self, start: int, end: int) -> Iterator[bytes]:
+        if end - start > MAX_STRUCTURE:
+            raise _BrokenError(f"{end - start:,} bytes that are no tensor's values")
+        if end > start:
+            yield self.view[start:end].tobytes()
 
 
 def _varint(view: Buffer, position: int, end: int) -> tuple[int, int]:

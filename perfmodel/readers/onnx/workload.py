@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -13,8 +14,8 @@ import numpy as np
 
 from perfmodel.core import Dim, Precision, Tensor, parse_precision
 from perfmodel.core.dims import product
-from perfmodel.core.symbols import Symbol
-from perfmodel.errors import InputError, shorten
+from perfmodel.core.symbols import Symbol, is_symbolic
+from perfmodel.errors import InputError, one_line, shorten
 from perfmodel.graph import Graph, Workload
 from perfmodel.readers.onnx.formats import FORMAT_OF
 from perfmodel.readers.onnx.importer import MALFORMED, Importer
@@ -23,15 +24,20 @@ from perfmodel.readers.onnx.inputs import (
     ModelInput,
     batch_axes,
     check_names,
+    check_values,
+    give_numbers,
     model_inputs,
     need_sizes,
     open_sizes,
 )
 from perfmodel.readers.onnx.model import Model, open_model
 from perfmodel.readers.tracing.network import Network, role_of
-from perfmodel.readers.tracing.values import Value, data_of
+from perfmodel.readers.tracing.open_sizes import opened, settle
+from perfmodel.readers.tracing.values import Value
 from perfmodel.transforms.patterns import recognise
 
+#: tensors in a list that is fed
+MAX_ITEMS = 4_096
 _NETWORK_FLOATS = ("fp32", "fp16", "bf16", "fp64")
 
 
@@ -78,6 +84,11 @@ class OnnxWorkload(Workload):
     def trace(self, sizes: Mapping[str, Any], phase: str, precision: Precision) -> Graph:
         """Return the graph for sizes that are numbers, or Symbols."""
         net, fed, outputs = self.imported(sizes, precision)
+        settle(net.nodes)
+        if not any(map(is_symbolic, sizes.values())):
+            for node in net.nodes:
+                with _reading(self.model.file, f"'{node.name}' in "):
+                    node.algorithms()  # what makes no sense shows here at the latest
         made = [net.tensor(v) for v in outputs if v.items is None and not v.is_constant]
         graph = Graph(
             name=self.name,
@@ -96,18 +107,22 @@ class OnnxWorkload(Workload):
         self, sizes: Mapping[str, Any], precision: Precision
     ) -> tuple[Network, tuple[Tensor, ...], list[Value]]:
         """Return the imported network, the tensors that are fed, and the model's outputs."""
+        sizes = {k: opened(v) for k, v in sizes.items()}
         bound = self._bound(sizes)
         need_sizes(self.model.file.name, self.inputs, bound, self.shapes)
         net = Network(precision, self.main)
         fixed = [d for d in batch_axes(self.inputs).values() if isinstance(d, int)]
         batch = (fixed[0], sizes[BATCH]) if fixed and BATCH in sizes else None
         importer = Importer(self.model, net, self.values, sizes=bound, batch=batch)
-        scope = {item.name: self._input(item, bound, net, sizes) for item in self.inputs}
-        fed = tuple(v.tensor for v in scope.values() if v.tensor is not None)
-        try:
-            return net, fed, importer.graph(self.model.proto.graph, scope)
-        except MALFORMED as error:
-            raise _senseless(self.model.file, error) from error
+        for text in self.model.notes:
+            net.note(text)
+        with _reading(self.model.file):
+            scope = {item.name: self._input(item, bound, net, sizes) for item in self.inputs}
+            parts = [p for v in scope.values() for p in ([v] if v.items is None else v.items)]
+            outputs = importer.graph(self.model.proto.graph, scope)
+        net.finish()
+        check_values(self.model.file.name, self.values, importer.taken, self.inputs)
+        return net, tuple(p.tensor for p in parts if p.tensor is not None), outputs
 
     def _bound(self, sizes: Mapping[str, Any]) -> dict[str, Any]:
         """Return the open sizes' values: set by name, by `batch`, or by a whole shape."""
@@ -129,20 +144,38 @@ class OnnxWorkload(Workload):
             shape: tuple[Dim, ...] = self.shapes[item.name]
         else:
             shape = tuple(bound[d] if isinstance(d, str) else d for d in item.shape or ())
-            if leading and shape:
-                shape = (sizes[BATCH], *shape[1:])
-        dtype = net.format(item.dtype)
-        value = Value(item.name, item.dtype, shape)
-        if item.name in self.values:
-            value.data = data_of(list(self.values[item.name]))
-            if not item.shape and value.data.size == 1:
-                value.data = value.data.reshape(())
-            value.shape = tuple(value.data.shape)
-        if item.container != "tensor":
-            value.items = []
-        role = role_of(dtype)
-        name = net.name(item.name)
-        value.tensor = Tensor(value.shape, dtype, role, name)  # type: ignore[arg-type]
+            if shape and item.name in batch_axes(self.inputs):
+                shape = (sizes[BATCH] if leading else opened(shape[0]), *shape[1:])
+        numbers = self.values.get(item.name)
+        if item.container == "sequence":
+            # A list of tensors alike; --value says how many.
+            held = 1 if numbers is None else numbers[0] if len(numbers) == 1 else -1
+            if not 0 <= held <= MAX_ITEMS:
+                raise InputError(
+                    f"--value {item.name}: expected the number of tensors in the list,"
+                    f" at most {MAX_ITEMS:,}"
+                )
+            if numbers is None:
+                net.note(f"the list '{item.name}' is taken to hold one tensor"
+                         f" (--value {item.name}=N decides)")  # fmt: skip
+            parts = [self._fed(f"{item.name}.{i}", item.dtype, shape, net) for i in range(held)]
+            return Value(item.name, item.dtype, items=parts)
+        return self._fed(item.name, item.dtype, shape, net, numbers)
+
+    def _fed(
+        self,
+        name: str,
+        dtype: str,
+        shape: tuple[Dim, ...],
+        net: Network,
+        numbers: Sequence[int] | None = None,
+    ) -> Value:
+        """Return a tensor that is fed, with its numbers where the user gave them."""
+        value = Value(name, dtype, shape)
+        if numbers is not None:
+            give_numbers(value, numbers)
+        form = net.format(dtype)
+        value.tensor = Tensor(value.shape, form, role_of(form), net.name(name))  # type: ignore[arg-type]
         return value
 
     def _swept(
@@ -170,17 +203,15 @@ def read_onnx(file: Path) -> OnnxWorkload:
 @lru_cache(maxsize=8)
 def _read(file: Path, written: int) -> OnnxWorkload:
     model = open_model(file)
-    try:
+    with _reading(file):
         inputs = tuple(model_inputs(model))
         main = _main_format(model, inputs)
-    except MALFORMED as error:
-        raise _senseless(file, error) from error
     name = "".join(c if c.isalnum() or c in "_.-" else "-" for c in file.stem) or "model"
+    writer = _text(model.proto.producer_name) or "an unknown producer"
     about = {
-        "title": model.proto.graph.name or file.stem,
+        "title": _text(model.proto.graph.name) or file.stem,
         "family": "other",
-        "source": f"ONNX file written by {model.proto.producer_name or 'an unknown producer'}"
-        f" {model.proto.producer_version}".strip(),
+        "source": f"ONNX file written by {writer} {_text(model.proto.producer_version)}".strip(),
         "file": str(file),
     }
     name = name if name[0].isalpha() or name[0] == "_" else f"model-{name}"
@@ -189,11 +220,26 @@ def _read(file: Path, written: int) -> OnnxWorkload:
     )
 
 
-def _senseless(file: Path, error: BaseException) -> InputError:
-    return InputError(
-        f"'{file}' makes no sense as a model: {type(error).__name__} {shorten(str(error))}",
-        mend="expected a file written by onnx.save or an exporter",
-    )
+def _text(value: str | bytes) -> str:
+    """Return a text of the file, which protobuf hands out as bytes where it is none."""
+    return one_line(value.decode("utf-8", "replace") if isinstance(value, bytes) else value)
+
+
+@contextmanager
+def _reading(file: Path, place: str = "") -> Iterator[None]:
+    """Have whatever goes wrong with the model say its file."""
+    try:
+        yield
+    except InputError as error:
+        if error.where or str(file) in error.message:
+            raise
+        raise InputError(error.message, where=str(file), mend=error.mend) from None
+    except MALFORMED as error:
+        raise InputError(
+            f"{place}'{file}' makes no sense as a model:"
+            f" {type(error).__name__} {shorten(str(error))}",
+            mend="expected a file written by onnx.save or an exporter",
+        ) from error
 
 
 def _main_format(model: Model, inputs: Sequence[ModelInput]) -> str:

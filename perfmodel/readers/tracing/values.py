@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from perfmodel.core import Dim, Tensor
-from perfmodel.core.dims import product
+from perfmodel.core.dims import product, same
 
 #: values of a small tensor as Python numbers, texts or Symbols
 Data = npt.NDArray[Any]
@@ -36,6 +36,12 @@ class Value:
     whole : the value of which this one is the dequantized form.
     items : the tensors of a sequence.
     bound : its size depends on data, and ``shape`` is the most it can be.
+    learned : whether a stored tensor is a parameter (a window or a filter bank made of
+        sizes alone is none); None where the model does not say.
+    seen : the tensor of which this one is a view, and how: ``axes`` is the order of
+        its axes, None for another shape of the same values.
+    sized : its length follows from open sizes, so that a node makes it although its
+        values are known.
     """
 
     name: str
@@ -48,6 +54,10 @@ class Value:
     whole: Value | None = None
     items: list[Value] | None = None
     bound: bool = False
+    learned: bool | None = None
+    seen: Value | None = None
+    axes: tuple[int, ...] | None = None
+    sized: bool = False
 
     @property
     def rank(self) -> int:
@@ -68,6 +78,19 @@ class Value:
     def is_constant(self) -> bool:
         """Whether it is known before anything runs."""
         return self.stored is not None or (self.data is not None and self.tensor is None)
+
+
+def is_learned(value: Value | None) -> bool:
+    """Tell whether a value is a stored tensor that was learned, as far as can be seen.
+
+    Where the model does not say, floating-point tensors of more than one value are;
+    integers, masks and single numbers are constants.
+    """
+    if value is None or value.stored is None:
+        return False
+    if value.learned is not None:
+        return value.learned
+    return (value.is_float or value.whole is not None) and not same(value.elements, 1)
 
 
 def data_of(values: Any, shape: Sequence[int] | None = None) -> Data:

@@ -68,6 +68,7 @@ def _gelu(call: Call) -> str:
 
 
 @handles("SwiGLU")
+@handles("SwiGLU", domain=MICROSOFT)
 def swiglu(call: Call) -> Made:
     """``silu(a) b`` of two halves, or of two inputs."""
     if call.optional(1) is None:

@@ -10,8 +10,9 @@ from perfmodel.core.dims import maximum, same
 from perfmodel.errors import InputError
 from perfmodel.readers.onnx.call import Call
 from perfmodel.readers.onnx.handlers import MICROSOFT, Made, handles
-from perfmodel.readers.onnx.ops.attention import attend, present, rows_of
-from perfmodel.readers.onnx.ops.products import multiply
+from perfmodel.readers.onnx.ops.attention import present
+from perfmodel.readers.tracing.attention import attend, rows_of
+from perfmodel.readers.tracing.products import multiply
 from perfmodel.readers.tracing.values import Value
 
 
@@ -265,10 +266,19 @@ def longformer(call: Call) -> Made:
     Tokens that see all others, which the input names, are not counted, nor is their
     projection; a note says so.
     """
-    x, weight = call.input(0), call.input(1)
+    return _longformer(call, call.input(1), call.optional(2))
+
+
+@handles("QOrderedLongformerAttention", domain=MICROSOFT)
+def ordered_longformer(call: Call) -> Made:
+    """The same on codes: ``x, x_scale, weight, weight_scale, bias``."""
+    return _longformer(call, call.input(2), call.optional(4))
+
+
+def _longformer(call: Call, weight: Value, bias: Value | None) -> Value:
     width, heads = weight.shape[1] // 3, call.attr("num_heads")
-    projected = multiply(call, x, weight, bias=call.optional(2), suffix=".qkv")
-    call.net.note("LongformerAttention: no token is taken to see all others")
+    projected = multiply(call, call.input(0), weight, bias=bias, suffix=".qkv")
+    call.net.note(f"{call.op}: no token is taken to see all others")
     parts = call.emit("split", projected, axis=2, lengths=(width,) * 3, suffix=".heads")
     return attend(call, parts, heads, heads, window=2 * int(call.attr("window")) + 1)
 

@@ -1,118 +1,75 @@
-"""Control flow: branches, loops, scans, sequences."""
+"""Control flow: branches and scans. Loops have a file of their own."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
 
-from perfmodel.core import Dim
-from perfmodel.core.dims import ceil_div, same, total
+from perfmodel.core.dims import total
 from perfmodel.errors import InputError
 from perfmodel.readers.onnx.call import Call
 from perfmodel.readers.onnx.handlers import Made, handles
-from perfmodel.readers.tracing.values import Value, data_of
+from perfmodel.readers.onnx.repeating import computed, stacked
+from perfmodel.readers.tracing.network import Trial
+from perfmodel.readers.tracing.values import Value
 
 
 @handles("If")
 def if_(call: Call) -> Made:
-    """The branch that the condition picks, where it is known; else the larger one."""
+    """The branch that the condition picks, where it is known; else the larger one.
+
+    The parameters of both are stored with the network.
+    """
     condition = call.input(0)
-    graphs = {True: call.attr("then_branch"), False: call.attr("else_branch")}
+    tried = {taken: _tried(call, taken) for taken in (True, False)}
+    able = [taken for taken in tried if tried[taken].error is None]
     if condition.data is not None and condition.data.size == 1:
-        return call.subgraph(graphs[bool(condition.data.item())])
-    sizes: dict[bool, Any] = {}
-    stored: dict[bool, list[Value]] = {}
-    for taken, graph in graphs.items():
-        with call.net.aside() as nodes:
-            call.subgraph(graph, place=str(taken))
-            sizes[taken] = _size(nodes)
-            stored[taken] = [call.importer.stored(t) for t in graph.initializer]
-    larger = sizes[True] >= sizes[False]
-    for value in stored[not larger]:
-        if value.is_float and not same(value.elements, 1):
-            call.net.parameter(replace(value, stored=f"{call.name}.{value.name}"))
-    call.net.note(
-        f"If '{condition.name}' is not known before it runs: the larger branch is taken"
-        f" (--value {condition.name}=0 or 1 decides)"
-    )
-    return call.subgraph(graphs[larger], place=str(larger))
+        picked = bool(condition.data.item())
+    elif not able:
+        picked = True
+    else:
+        picked = max(able, key=lambda taken: tried[taken].size)
+        call.net.note(
+            f"If '{condition.name}' is not known before it runs: the larger branch is taken"
+            f" (--value {condition.name}=0 or 1 decides)"
+        )
+    branch = tried[picked]
+    if branch.error is not None:
+        raise branch.error
+    call.net.adopt(branch.trial)
+    call.net.spare(tried[not picked].trial)
+    return branch.outputs
 
 
-def _size(nodes: Sequence[Any]) -> tuple[float, float]:
+@dataclass(eq=False)
+class _Branch:
+    """A branch, imported and taken out again."""
+
+    trial: Trial
+    outputs: list[Value]
+    size: tuple[float, float] = (0.0, 0.0)
+    error: InputError | None = None
+
+
+def _tried(call: Call, taken: bool) -> _Branch:
+    graph = call.attr("then_branch" if taken else "else_branch")
+    if graph is None:
+        raise InputError(f"an If without its {'then' if taken else 'else'}_branch")
+    outputs: list[Value] = []
+    error = None
+    with call.net.aside() as trial:
+        try:
+            outputs = call.subgraph(graph, place=str(taken))
+        except InputError as found:
+            error = found
+    return _Branch(trial, outputs, _size(trial), error)
+
+
+def _size(trial: Trial) -> tuple[float, float]:
     """Return multiply-accumulates and values written, to tell the larger of two branches."""
-    macs = total(n.count * n.op.algorithms(n.tensors)[0].work.macs for n in nodes if not n.is_view)
+    nodes = [n for n in trial.nodes if not n.is_view]
+    macs = total(n.count * n.op.algorithms(n.tensors)[0].work.macs for n in nodes)
     written = total(n.count * t.elements for n in nodes for t in n.tensors.outputs)
     return float(macs), float(written)
-
-
-def trips_of(call: Call, count: Value | None) -> Dim:
-    """Return how often a loop's body runs: known, given, or once with a note."""
-    if count is not None and count.data is not None and count.data.size == 1:
-        trips = count.data.item()
-        if not isinstance(trips, int | float) or 0 <= trips < 2**31:
-            return trips if not isinstance(trips, float) else int(trips)
-    name = count.name if count is not None else call.name
-    call.net.note(
-        f"{call.op} '{call.name}' runs an unknown number of times: once is taken"
-        f" (--value {name}=N decides)"
-    )
-    return 1
-
-
-@handles("Loop")
-def loop(call: Call) -> Made:
-    """A body run so many times; what it collects is stacked."""
-    trips = trips_of(call, call.optional(0))
-    body = call.attr("body")
-    carried = [v for v in call.inputs[2:] if v is not None]
-    if len(body.input) != len(carried) + 2:
-        raise InputError(
-            f"Loop's body takes {len(body.input)} inputs, {len(carried) + 2} are given"
-        )
-    if same(trips, 0):
-        empty = [Value("", "fp32", (0,)) for _ in body.output[1 + len(carried) :]]
-        return [*carried, *empty]
-    before = Value(body.input[0].name, "int64", ())
-    going = Value(body.input[1].name, "bool", ())
-    changing = [_unknown(v) for v in carried]
-    with call.net.times(trips):
-        made = call.subgraph(body, [before, going, *changing])
-    states = made[1 : 1 + len(carried)]
-    states = [_grown(first, state, trips) for first, state in zip(carried, states, strict=True)]
-    stacked = [_stacked(call, v, trips) for v in made[1 + len(carried) :]]
-    return [*states, *stacked]
-
-
-def _unknown(value: Value) -> Value:
-    """Return a carried value, whose numbers change from one execution to the next."""
-    return replace(value, data=None)
-
-
-def _grown(first: Value, last: Value, trips: Dim) -> Value:
-    """Return a carried value after all executions, where one makes it longer by a step."""
-    if last.items is not None:
-        added = len(last.items) - len(first.items or [])
-        if added > 0 and last.items and isinstance(trips, int) and trips < 4096:
-            return replace(last, items=[*(first.items or []), *last.items[-added:] * trips])
-        return last
-    if first.rank != last.rank or last.rank == 0:
-        return last
-    shape = tuple(
-        a if same(a, b) else a + (b - a) * trips
-        for a, b in zip(first.shape, last.shape, strict=True)
-    )
-    return last if all(map(same, shape, last.shape)) else replace(last, shape=shape, tensor=(
-        None if last.tensor is None else replace(last.tensor, shape=shape)
-    ))  # fmt: skip
-
-
-def _stacked(call: Call, value: Value, trips: Dim) -> Value:
-    """Return what every execution gives, along a new first axis."""
-    shape = (trips, *value.shape)
-    if value.tensor is None:
-        return Value("", value.dtype, shape, stored=value.stored or call.name)
-    return replace(value, shape=shape, data=None, tensor=replace(value.tensor, shape=shape))
 
 
 @handles("Scan")
@@ -125,148 +82,31 @@ def scan(call: Call) -> Made:
         given = given[1:]
     states, scanned = given[: len(given) - count], given[len(given) - count :]
     axes = call.attr("scan_input_axes", [0] * count)
-    if not scanned:
-        raise InputError("a Scan without an input to scan")
-    places = [
-        (int(a) % max(v.rank, 1)) + (1 if batched else 0)
-        for a, v in zip(axes, scanned, strict=False)
-    ]
-    trips = scanned[0].shape[places[0]]
-    drop = {0} if batched else set()
-    inner = [
-        Value(v.name, v.dtype, tuple(d for i, d in enumerate(v.shape) if i not in {p, *drop}),
-              tensor=call.net.tensor(v))
-        for v, p in zip(scanned, places, strict=True)
-    ]  # fmt: skip
-    carried = [
-        Value(v.name, v.dtype, v.shape[1:] if batched else v.shape, tensor=call.net.tensor(v))
-        for v in states
-    ]
-    fed = [_reshaped(v) for v in (*carried, *inner)]
+    if not scanned or len(scanned) != count or len(given) != len(body.input):
+        raise InputError(
+            f"Scan has {len(given)} inputs of which {count} are scanned,"
+            f" its body takes {len(body.input)}"
+        )
+    first = 1 if batched else 0
+    places = [int(a) % max(v.rank - first, 1) for a, v in zip(axes, scanned, strict=False)]
+    trips = scanned[0].shape[places[0] + first]
     batch = scanned[0].shape[0] if batched else 1
     with call.net.times(trips * batch):
-        made = call.subgraph(body, fed)
-    out_axes = call.attr("scan_output_axes", [0] * (len(made) - len(states)))
+        carried = [_place(call, v, 0) if batched else computed(call, v) for v in states]
+        parts = [_place(call, v, 0) if batched else computed(call, v) for v in scanned]
+        parts = [_place(call, v, p) for v, p in zip(parts, places, strict=True)]
+        made = call.subgraph(body, [*carried, *parts])
+    out_axes = call.attr("scan_output_axes", [])
     outputs: list[Value] = []
     for i, value in enumerate(made):
-        shape = list(value.shape)
         if i >= len(states):
             axis = out_axes[i - len(states)] if i - len(states) < len(out_axes) else 0
-            shape.insert(axis if axis >= 0 else len(shape) + 1 + axis, trips)
-        if batched:
-            shape.insert(0, batch)
-        tensor = value.tensor
-        outputs.append(replace(value, shape=tuple(shape), data=None, tensor=(
-            None if tensor is None else replace(tensor, shape=tuple(shape)))))  # fmt: skip
+            value = stacked(call, value, trips, axis)
+        outputs.append(stacked(call, value, batch) if batched else replace(value, data=None))
     return outputs
 
 
-def _reshaped(value: Value) -> Value:
-    assert value.tensor is not None
-    return replace(value, tensor=replace(value.tensor, shape=value.shape))
-
-
-@handles("SequenceConstruct", treatment="free")
-def sequence_construct(call: Call) -> Made:
-    """A list of tensors."""
-    items = [v for v in call.inputs if v is not None]
-    return Value(call.name, items[0].dtype if items else "fp32", items=items)
-
-
-@handles("SequenceEmpty", treatment="free")
-def sequence_empty(call: Call) -> Made:
-    """A list of nothing."""
-    return Value(call.name, items=[])
-
-
-@handles("SequenceInsert", treatment="free")
-def sequence_insert(call: Call) -> Made:
-    """A list with one tensor more."""
-    listed = call.input(0)
-    return replace(listed, items=[*(listed.items or []), call.input(1)])
-
-
-@handles("SequenceErase", treatment="free")
-def sequence_erase(call: Call) -> Made:
-    """A list with one tensor less."""
-    listed = call.input(0)
-    return replace(listed, items=(listed.items or [])[:-1])
-
-
-@handles("SequenceAt", treatment="free")
-def sequence_at(call: Call) -> Made:
-    """One tensor of a list; the first where its place is not known."""
-    items = call.input(0).items or []
-    place = call.input(1).data
-    index = int(place.item()) if place is not None and place.size == 1 else 0
-    if not items:
-        raise InputError("SequenceAt of a list whose tensors are not known")
-    return replace(items[index if -len(items) <= index < len(items) else 0])
-
-
-@handles("SequenceLength", treatment="free")
-def sequence_length(call: Call) -> Made:
-    """How many tensors a list holds."""
-    return Value(call.name, "int64", (), data_of([len(call.input(0).items or [])], ()))
-
-
-@handles("SplitToSequence")
-def split_to_sequence(call: Call) -> Made:
-    """Parts of an axis as a list."""
-    x = call.input(0)
-    axis = int(call.attr("axis", 0)) % max(x.rank, 1)
-    size = x.shape[axis]
-    lengths: list[Dim]
-    if call.optional(1) is None:
-        lengths = [1] * int(size) if int(size) <= 4096 else [size]
-    else:
-        given = call.known(1, "the lengths of the parts")
-        part = given[0]
-        whole = int(ceil_div(size, part)) if not call.input(1).shape else len(given)
-        last = size - part * (whole - 1)
-        lengths = given if call.input(1).shape else [*[part] * (min(whole, 4096) - 1), last]
-    parts = call.emit("split", x, axis=axis, lengths=tuple(lengths)) if len(lengths) > 1 else (x,)
-    if call.optional(1) is None and not call.attr("keepdims", 1):
-        parts = tuple(call.view(p, [d for i, d in enumerate(p.shape) if i != axis]) for p in parts)
-    return Value(call.name, x.dtype, items=list(parts))
-
-
-@handles("ConcatFromSequence")
-def concat_from_sequence(call: Call) -> Made:
-    """The tensors of a list joined, along an axis that is there or a new one."""
-    items = call.input(0).items or []
-    if not items:
-        raise InputError("ConcatFromSequence of a list whose tensors are not known")
-    axis = int(call.attr("axis"))
-    if call.attr("new_axis", 0):
-        place = axis if axis >= 0 else items[0].rank + 1 + axis
-        items = [call.view(v, [*v.shape[:place], 1, *v.shape[place:]]) for v in items]
-        axis = place
-    if len(items) == 1:
-        return items[0]
-    return call.emit("concat", *items, axis=axis % max(items[0].rank, 1))
-
-
-@handles("SequenceMap")
-def sequence_map(call: Call) -> Made:
-    """A body run on every tensor of a list."""
-    body, first = call.attr("body"), call.input(0)
-    outputs: list[list[Value]] = [[] for _ in body.output]
-    for i, item in enumerate((first.items or [])[:256]):
-        others = [
-            (v.items[i] if v.items is not None and i < len(v.items) else v)
-            for v in call.inputs[1:]
-            if v is not None
-        ]
-        for listed, value in zip(
-            outputs, call.subgraph(body, [item, *others], str(i)), strict=True
-        ):
-            listed.append(value)
-    return [Value(call.name, v[0].dtype if v else "fp32", items=v) for v in outputs]
-
-
-@handles("OptionalHasElement", treatment="free")
-def has_element(call: Call) -> Made:
-    """Whether an optional value is there."""
-    there = call.optional(0) is not None
-    return Value(call.name, "bool", (), data_of([there], ()))
+def _place(call: Call, value: Value, axis: int) -> Value:
+    """Return one place of an axis, which goes away: a view where it is the first."""
+    (one,) = call.emit("slice", computed(call, value), length=1, axis=axis, suffix=".place")
+    return call.view(one, [d for i, d in enumerate(value.shape) if i != axis])

@@ -156,8 +156,32 @@ def deform_conv(call: Call) -> Made:
     return call.opaque(_unusual(call, x, w, tuple(int(k) for k in w.shape[2:])))
 
 
-@handles("CausalConvWithState", treatment="bounded")
+@handles("CausalConvWithState")
+@handles("CausalConvWithState", domain=MICROSOFT)
 def causal_conv(call: Call) -> Made:
-    """A causal depthwise convolution that carries its last inputs: bytes only."""
-    x, w = call.input(0), call.input(1)
-    return call.opaque(x.shape, (x.shape[0], x.shape[1], w.shape[-1] - 1), formats=[x.dtype] * 2)
+    """A causal depthwise convolution ``x[B,C,L], w[C,1,k]`` that carries its last inputs on.
+
+    What stands before the first place is the state, which takes the padding's place.
+    """
+    x, w, bias = call.input(0), call.input(1), call.optional(2)
+    reach = (w.shape[-1] - 1) * call.attr("dilation", 1)
+    state = (*x.shape[:-1], call.attr("state_length", 0) or reach)
+    if w.rank != 3 or x.rank != 3 or call.attr("channels_last", 0) or w.shape[0] != x.shape[1]:
+        return call.opaque(x.shape, state, formats=[x.dtype] * 2)
+    (y,) = call.emit(
+        "conv1d",
+        x,
+        stored={"weight": w, "bias": bias} if bias is not None else {"weight": w},
+        out_channels=w.shape[0],
+        kernel=w.shape[-1],
+        groups=w.shape[0],
+        bias=bias is not None,
+        dilation=call.attr("dilation", 1),
+        padding=(reach, 0),
+    )
+    if str(call.attr("activation", "none")).lower() in ("silu", "swish"):
+        (y,) = call.emit("silu", y, suffix=".silu")
+    made = [y]
+    if call.wants(1):
+        made += call.opaque(state, formats=[x.dtype], read=[x])
+    return made

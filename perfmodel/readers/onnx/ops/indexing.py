@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from perfmodel.core import Dim
 from perfmodel.core.dims import minimum, product
 from perfmodel.errors import InputError
 from perfmodel.readers.onnx.call import Call
+from perfmodel.readers.onnx.formats import FORMAT_OF
 from perfmodel.readers.onnx.handlers import Made, handles
 from perfmodel.readers.onnx.ops.reductions import axis_of
 from perfmodel.readers.tracing.values import Value
@@ -25,7 +27,10 @@ def gather(call: Call) -> Made:
         return call.emit(
             "embedding", places, stored={"table": x}, rows=x.shape[0], width=x.shape[1]
         )
-    if not places.rank and places.data is not None:
+    if x.stored is not None and x.rank == 2 and x.dtype in ("int8", "int4", "int2"):
+        # Rows of codes, which are brought back afterwards: the table is a weight.
+        x = replace(x, whole=x)
+    if not places.rank and places.is_constant:
         # One known place is a slice, which leaves the axis out.
         (taken,) = call.emit("slice", x, axis=axis, start=0, length=1)
         return call.view(taken, [*x.shape[:axis], *x.shape[axis + 1 :]])
@@ -77,8 +82,10 @@ def one_hot(call: Call) -> Made:
 
 @handles("EyeLike")
 def eye_like(call: Call) -> Made:
-    """Ones on a diagonal: written once."""
-    return call.opaque(call.input(0).shape)
+    """Ones on a diagonal: written once, nothing read but the shape."""
+    x = call.input(0)
+    dtype = FORMAT_OF.get(call.attr("dtype", 0), x.dtype)
+    return call.opaque(x.shape, formats=[dtype], read=[])
 
 
 @handles("Range")
@@ -86,7 +93,7 @@ def range_(call: Call) -> Made:
     """Numbers from a start to an end: written once."""
     start, limit, step = (call.known(i, "the number of values")[0] for i in range(3))
     count: Any = -((start - limit) // step) if step != 1 else limit - start
-    return call.opaque((int(count) if isinstance(count, float) else count,))
+    return call.opaque((int(count) if isinstance(count, float) else count,), read=[])
 
 
 def found(call: Call, most: Sequence[Dim], formats: Sequence[str], what: str) -> list[Value]:

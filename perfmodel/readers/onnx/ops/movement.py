@@ -152,8 +152,6 @@ def expand(call: Call) -> Made:
     shape = broadcast_shape("Expand", [x.shape, call.known(1, "the shape of the output")])
     if len(shape) == x.rank and all(map(same, shape, x.shape)):
         return x
-    if x.is_constant and x.tensor is None:
-        return Value(call.name, x.dtype, shape, stored=x.stored)
     return call.emit("expand", x, shape=shape)
 
 

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from perfmodel.core import Dim
 from perfmodel.core.dims import product, same
 from perfmodel.readers.onnx.call import Call
 from perfmodel.readers.onnx.handlers import MICROSOFT, Made, handles
 from perfmodel.readers.onnx.ops.activations import added
 from perfmodel.readers.onnx.ops.reductions import axis_of
+from perfmodel.readers.tracing.rows import over_rows, stored_where
 from perfmodel.readers.tracing.values import Value
-
-
-def stored_where(size: Dim, **values: Value | None) -> dict[str, Value]:
-    """Return the weights that are there, of those of ``size`` values; others broadcast."""
-    return {k: v for k, v in values.items() if v is not None and same(v.elements, size)}
 
 
 @handles("BatchNormalization")
@@ -63,15 +57,6 @@ def group_norm_fused(call: Call) -> Made:
     if call.attr("activation", 0):
         (y,) = call.emit("silu", y, suffix=".silu")
     return [y, x]
-
-
-def over_rows(call: Call, op: str, x: Value, axis: int, stored: dict[str, Value]) -> Value:
-    """Put a norm of rows into the graph, over all axes from ``axis`` as one."""
-    more: dict[str, Any] = {"bias": "beta" in stored} if op == "layer_norm" else {}
-    if axis >= x.rank - 1:
-        return call.emit(op, x, stored=stored, **more)[0]
-    flat = call.view(x, (product(x.shape[:axis]), product(x.shape[axis:])))
-    return call.view(call.emit(op, flat, stored=stored, **more)[0], x.shape)
 
 
 def row_statistics(call: Call, x: Value, axis: int) -> list[Value]:

@@ -1,7 +1,7 @@
 """Quantized operators: codes made, codes multiplied, codes brought back.
 
 Rule for weights: a stored tensor of codes that is dequantized is a weight of so many
-bits, and counts once; see `readers/onnx/integers.py` for what runs in integers.
+bits, and counts once; see `readers/tracing/integers.py` for what runs in integers.
 """
 
 from __future__ import annotations
@@ -9,16 +9,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from perfmodel.core import Dim
-from perfmodel.core.formats import FORMATS
+from perfmodel.core.formats import FORMATS, get_format
 from perfmodel.errors import InputError
 from perfmodel.ops.quantization import QUANTIZED
 from perfmodel.readers.onnx.call import Call
 from perfmodel.readers.onnx.formats import FORMAT_OF
 from perfmodel.readers.onnx.handlers import MICROSOFT, Made, handles
-from perfmodel.readers.onnx.integers import real
 from perfmodel.readers.onnx.ops.convolution import conv
 from perfmodel.readers.onnx.ops.pooling import everything, windowed
-from perfmodel.readers.onnx.ops.products import multiply
+from perfmodel.readers.tracing.integers import real
+from perfmodel.readers.tracing.products import multiply
 from perfmodel.readers.tracing.values import Value
 
 
@@ -62,7 +62,8 @@ def dequantize(call: Call) -> Made:
     x, scale = call.input(0), call.input(1)
     if x.is_constant:
         block = int(call.attr("block_size", 0))
-        dtype = f"{x.dtype}g{block}" if block > 0 and x.dtype in ("int4", "int8") else x.dtype
+        grouped = block > 0 and x.dtype in ("int4", "int8")
+        dtype = get_format(f"{x.dtype}g{block}").name if grouped else x.dtype
         return replace(x, dtype=dtype, data=None, whole=x, tensor=None)
     return real(call, x, scale.dtype)
 
@@ -153,22 +154,6 @@ def dynamic_quantize_matmul(call: Call) -> Made:
 
 def _with_bias(call: Call, y: Value, bias: Value | None) -> Value:
     return y if bias is None else call.emit("add", y, bias, suffix=".bias")[0]
-
-
-@handles("MatMulNBits", "MatMulBnb4", "MatMulFpQ4", domain=MICROSOFT)
-def matmul_n_bits(call: Call) -> Made:
-    """``x[..., K] w[N, K]'``, weights of few bits in blocks that share a scale of 16 bits."""
-    x, packed = call.input(0), call.input(1)
-    k, n = call.attr("K"), call.attr("N")
-    if k is None or n is None:
-        raise InputError(f"{call.op} without K or N")
-    bits, block = int(call.attr("bits", 4)), int(call.attr("block_size", 32))
-    dtype = {2: "int2", 4: f"int4g{block}", 8: f"int8g{block}"}.get(bits)
-    if dtype is None or block < 1:
-        raise InputError(f"{call.op}: {bits} bits in blocks of {block}, expected 2, 4 or 8 bits")
-    weight = replace(packed, dtype=dtype, shape=(n, k), data=None)
-    y = multiply(call, x, weight, transposed=(False, True))
-    return _with_bias(call, y, call.optional(5) if call.op == "MatMulNBits" else None)
 
 
 #: operator on codes -> ours, and where its operands stand

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from perfmodel.core import Dim
 from perfmodel.core.dims import product
+from perfmodel.errors import InputError
 from perfmodel.readers.onnx.call import Call
 from perfmodel.readers.onnx.formats import FORMAT_OF
 from perfmodel.readers.onnx.handlers import Made, handles
@@ -154,3 +155,42 @@ def vectorizer(call: Call) -> Made:
 def zip_map(call: Call) -> Made:
     """Scores with their labels: the same numbers."""
     return call.input(0)
+
+
+@handles("CastMap", "DictVectorizer", domain=ML, treatment="bounded")
+def from_map(call: Call) -> Made:
+    """Numbers of a map of keys, in a row: as many as there are keys, or one."""
+    columns = len(call.attr("string_vocabulary") or call.attr("int64_vocabulary") or [0])
+    return call.opaque((1, int(call.attr("max_map", 0) or columns)), formats=["fp32"])
+
+
+#: operators of the first versions, which ONNX has dropped: (vector, special) an element
+_DROPPED = {"Affine": (2, 0), "ImageScaler": (2, 0), "ParametricSoftplus": (2, 2), "Scale": (1, 0),
+            "ScaledTanh": (2, 1)}  # fmt: skip
+
+
+@handles(*_DROPPED)
+def dropped(call: Call) -> Made:
+    """One value in, one out."""
+    vector, special = _DROPPED[call.op]
+    return call.emit(
+        "pointwise", call.input(0), function=call.op.lower(), vector=vector, special=special
+    )
+
+
+@handles("MemcpyFromHost", "MemcpyToHost")
+def between_memories(call: Call) -> Made:
+    """A copy between host and device, which a runtime puts in."""
+    return call.emit("pointwise", call.input(0), function="memcpy", vector=0)
+
+
+@handles("Crop", "DynamicSlice", "GRUUnit", "GivenTensorFill", treatment="bounded")
+def dropped_shapes(call: Call) -> Made:
+    """Operators of the first versions whose outputs the file has to state."""
+    made = [call.declared(i) for i in range(len(call.outputs))]
+    if None in made:
+        raise InputError(
+            f"{call.op}, which ONNX has dropped, and the file does not say its output's shape"
+        )
+    there = [m for m in made if m is not None]
+    return call.opaque(*(shape for shape, _ in there), formats=[form for _, form in there])

@@ -10,7 +10,7 @@ from perfmodel.core.dims import same
 from perfmodel.errors import InputError, shorten
 from perfmodel.readers.onnx.call import Call
 from perfmodel.readers.onnx.handlers import MICROSOFT, Made, handles
-from perfmodel.readers.onnx.ops.products import shown
+from perfmodel.readers.tracing.products import shown
 from perfmodel.readers.tracing.values import Value
 
 _GATES = {"RNN": 1, "GRU": 3, "LSTM": 4}

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from perfmodel.core import Dim
-from perfmodel.core.dims import product
 from perfmodel.readers.onnx.call import Call
 from perfmodel.readers.onnx.handlers import MICROSOFT, Made, handles
+from perfmodel.readers.tracing.rows import rows_last
 from perfmodel.readers.tracing.values import Value
 
 _REDUCE = {
@@ -106,15 +105,6 @@ def bias_softmax(call: Call) -> Made:
     x = call.input(0)
     (summed,) = call.emit("add", x, call.input(1), suffix=".bias")
     return rows_last(call, "softmax", summed, range(axis_of(call, x, 1), x.rank))
-
-
-def rows_last(call: Call, op: str, x: Value, axes: range | list[int]) -> Value:
-    """Put an operator of rows over ``axes`` into the graph; counts do not mind where they stand."""
-    if list(axes) == [x.rank - 1]:
-        return call.emit(op, x)[0]
-    others: list[Dim] = [d for i, d in enumerate(x.shape) if i not in axes]
-    flat = call.view(x, (product(others), product(x.shape[i] for i in axes)))
-    return call.view(call.emit(op, flat)[0], x.shape)
 
 
 @handles("Hardmax")

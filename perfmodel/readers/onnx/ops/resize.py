@@ -9,6 +9,7 @@ from perfmodel.core.dims import product, same
 from perfmodel.errors import InputError
 from perfmodel.readers.onnx.call import Call
 from perfmodel.readers.onnx.handlers import MICROSOFT, Made, handles
+from perfmodel.readers.tracing.resizing import resized
 from perfmodel.readers.tracing.values import Value
 
 _MODES = {"nearest": "nearest", "linear": "bilinear", "bilinear": "bilinear", "cubic": "cubic"}
@@ -18,21 +19,8 @@ _MODES = {"nearest": "nearest", "linear": "bilinear", "bilinear": "bilinear", "c
 def resize(call: Call) -> Made:
     """``x -> y`` of a given size, or scaled; planes of two axes are resized by our operator."""
     x = call.input(0)
-    shape = _target(call, x)
-    if all(map(same, shape, x.shape)):
-        return x
-    moved = [i for i in range(x.rank) if not same(shape[i], x.shape[i])]
     mode = _MODES.get(call.attr("mode", "nearest"), "nearest")
-    if len(moved) <= 2 and x.rank >= 2:
-        first = min(moved[0], x.rank - 2)
-        last = moved[-1] if len(moved) == 2 else first + 1
-        if last == first + 1:
-            rest = [i for i in range(x.rank) if i not in (first, last)]
-            planes = call.view(x, (1, product(x.shape[i] for i in rest), x.shape[first],
-                                   x.shape[last]))  # fmt: skip
-            target = (shape[first], shape[last])
-            return call.view(call.emit("resize", planes, target=target, mode=mode)[0], shape)
-    return call.opaque(shape)
+    return resized(call, x, _target(call, x), mode)
 
 
 def _target(call: Call, x: Value) -> list[Dim]:
@@ -55,6 +43,7 @@ def _target(call: Call, x: Value) -> list[Dim]:
     if scales is None:
         raise InputError(f"{call.op} has neither sizes nor scales")
     place = 1 if call.op == "Upsample" or call.opset < 11 else 2
+    # Of tf_crop_and_resize too: runtimes scale the whole input's size, not the region's.
     return _scaled(x, call.known(place, "the shape of the output"), axes)
 
 
@@ -92,7 +81,12 @@ def roi_align(call: Call) -> Made:
     """Regions of an image sampled into bins."""
     x, regions, numbers = call.input(0), call.input(1), call.input(2)
     bins = (call.attr("output_height", 1), call.attr("output_width", 1))
-    samples = call.attr("sampling_ratio", 0) or 2
+    samples = call.attr("sampling_ratio", 0)
+    if samples == 0:
+        samples = 2
+        call.net.note(
+            "RoiAlign samples by the size of each region, which is not known: 2x2 a bin is taken"
+        )
     return call.emit("roi_align", x, regions, numbers, bins=bins, samples=samples)
 
 

@@ -81,14 +81,15 @@ def _fitted(call: Call, x: Value, axis: int, length: Any) -> Value:
 def window(call: Call) -> Made:
     """The weights of a frame: made before anything runs, where their number is known."""
     size = call.known(0, "the length of the window")[0]
-    return Value(call.name, _format(call), (size,), stored=call.outputs[0])
+    return Value(call.name, _format(call), (size,), stored=call.outputs[0], learned=False)
 
 
 @handles("MelWeightMatrix")
 def mel_weights(call: Call) -> Made:
     """The matrix from bins to mel bands."""
     bands, n = (call.known(i, "the shape of the matrix")[0] for i in (0, 1))
-    return Value(call.name, _format(call), (n // 2 + 1, bands), stored=call.outputs[0])
+    return Value(call.name, _format(call), (n // 2 + 1, bands), stored=call.outputs[0],
+                 learned=False)  # fmt: skip
 
 
 def _format(call: Call) -> str:

@@ -1,6 +1,6 @@
-"""What runs in integers: operators between DequantizeLinear and QuantizeLinear.
+"""What runs in integers: operators between a dequantization and a quantization.
 
-Files quantized with pairs of those nodes write every product in real numbers; runtimes
+Models quantized with pairs of those write every product in real numbers; runtimes
 run it on the codes. The rule here: a dense operator all of whose operands are
 dequantized codes reads the codes, and its result is dequantized where somebody reads
 it as real numbers; other operators named below do so where their result is only
@@ -18,7 +18,7 @@ from perfmodel.core.formats import FORMATS, get_format
 from perfmodel.readers.tracing.values import Value
 
 if TYPE_CHECKING:
-    from perfmodel.readers.onnx.call import Call
+    from perfmodel.readers.tracing.step import Step
 
 #: dense operators, which have kernels for codes
 DENSE = frozenset(
@@ -36,17 +36,10 @@ FOLLOWING = frozenset(
         "avg_pool1d", "avg_pool2d", "avg_pool3d", "reduce_mean", "reduce_max", "reduce_min",
     }
 )  # fmt: skip
-#: operators of the file that leave stored codes as they are
-_MOVES = frozenset(
-    {
-        "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Slice", "Split", "Concat",
-        "Identity", "Gather", "Expand", "Pad",
-    }
-)  # fmt: skip
 
 
 def codes_of(
-    call: Call, op: str, inputs: Sequence[Value], stored: Mapping[str, Value]
+    call: Step, op: str, inputs: Sequence[Value], stored: Mapping[str, Value]
 ) -> list[Value] | None:
     """Return the codes that ``op`` reads in place of its inputs, None where it reads those."""
     if not inputs or any(v.whole is None for v in inputs):
@@ -55,14 +48,14 @@ def codes_of(
         weight = stored.get("weight")
         if weight is not None and not FORMATS[get_format(weight.dtype).name].integer:
             return None
-    elif op not in FOLLOWING or set(call.readers()) != {"QuantizeLinear"}:
+    elif op not in FOLLOWING or not call.only_quantized():
         return None
     if all(v.is_constant for v in inputs):
         return None
     return [_codes(call, v) for v in inputs]
 
 
-def _codes(call: Call, value: Value) -> Value:
+def _codes(call: Step, value: Value) -> Value:
     if value.is_constant:
         # The tensor as stored, learned as it is; a node of its own reads it.
         return replace(value, tensor=call.net.parameter(value))
@@ -70,7 +63,7 @@ def _codes(call: Call, value: Value) -> Value:
     return value.whole
 
 
-def real(call: Call, codes: Value, dtype: str) -> Value:
+def real(call: Step, codes: Value, dtype: str) -> Value:
     """Return the real numbers of ``codes``, which are made where somebody reads them."""
     count, name = call.net.count, f"{call.name}.dequantized"
 
@@ -84,10 +77,3 @@ def real(call: Call, codes: Value, dtype: str) -> Value:
             return call.net.add(name, op, [call.net.tensor(codes)])[0]
 
     return Value(codes.name, dtype, codes.shape, whole=codes, make=make)
-
-
-def keep_codes(call: Call, value: Value) -> None:
-    """Mark what moved stored codes as stored codes."""
-    source = next((v for v in call.inputs if v is not None), None)
-    if source is not None and source.whole is not None and call.op in _MOVES:
-        value.whole, value.dtype = source.whole, source.dtype

@@ -1,0 +1,1 @@
+"""One kernel an operator and algorithm, a file a family; see `perfmodel.kernels.registry`."""

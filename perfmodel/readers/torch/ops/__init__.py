@@ -1,0 +1,1 @@
+"""Handlers of PyTorch operators, a file a family; discovered, never listed."""
