@@ -1,5 +1,6 @@
 """The machine model's terms: monotone and continuous; all of them off leave the roofline."""
 
+import json
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 
 import perfmodel
 from perfmodel.catalog import builtin_names
+from perfmodel.cli import main
 from perfmodel.core import Dim
 from perfmodel.evaluate import evaluate
 from perfmodel.machine import Machine, efficiency_of
@@ -216,3 +218,27 @@ def test_an_array_that_holds_weights_fills_and_drains() -> None:
         assert alone(m=m, n=8192, k=8192) == pytest.approx(64 * 64 * (m + 128) / rate, rel=0.01)
     # One column more is a pass more.
     assert alone(m=65536, n=129, k=4096) == pytest.approx(alone(m=65536, n=256, k=4096), rel=0.01)
+
+
+def test_the_command_leaves_terms_out_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    run = ["analyze", "matmul:m=512,n=512,k=512", "-H", "h100-sxm", "--dtype", "bf16"]
+    times = {}
+    for terms in ([], ["launches"], ["launches,tiles"], ["all"]):
+        options = [o for t in terms for o in ("--without", t)]
+        assert main([*run, *options, "--format", "json"]) == 0
+        data = json.loads(capsys.readouterr().out)
+        times[" ".join(terms)] = data["totals"]["time_s"]
+        told = (
+            sorted(TERMS)
+            if terms == ["all"]
+            else sorted(",".join(terms).split(","))
+            if terms
+            else None
+        )
+        assert data["settings"].get("without") == told
+    assert times["all"] < times["launches,tiles"] < times["launches"] < times[""]
+    assert main([*run, "--without", "gravity"]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "--without 'gravity'" in err
+    assert "tiles" in err
