@@ -387,3 +387,22 @@ def test_training_runs_through_what_was_recognised(tmp_path: Path) -> None:
         "attention",
         "gelu",
     ]
+
+
+def test_an_exported_program_is_recognised() -> None:
+    torch = pytest.importorskip("torch")
+
+    class Net(torch.nn.Module):  # type: ignore[name-defined,misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.gain = torch.nn.Parameter(torch.ones(8))
+
+        def forward(self, x: Any) -> Any:
+            x = self.gain * (x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6))
+            return torch.softmax(x @ x.transpose(-1, -2) / 2, -1) @ (x * torch.sigmoid(x))
+
+    known = perfmodel.from_torch(Net().eval(), torch.ones(2, 3, 8))
+    assert sorted(found(known.bind())) == ["attention", "rms_norm", "silu"]
+    a, b = totals(known), totals(known.with_patterns(False))
+    assert (a["macs"], a["parameters"]) == (b["macs"], b["parameters"])
+    assert a["bytes"] < b["bytes"]

@@ -19,7 +19,7 @@ PATTERNS: Mapping[str, Sequence[Callable[[Node, Finder], Match | None]]] = {
     attention.START: (attention.find,),
     layer_norm.START: (layer_norm.find,),
     silu.START: (silu.find,),
-    "pointwise": (gelu.find_erf,),
+    "pointwise": (gelu.find_erf, layer_norm.find),
     "tanh": (gelu.find_tanh,),
 }
 

@@ -24,6 +24,8 @@ def find(start: Node, finder: Finder) -> Match | None:
     Layer norm is ``(x - mean) / sqrt(mean((x - mean)^2) + epsilon) gamma + beta`` and RMS
     norm ``x / sqrt(mean(x^2) + epsilon) gamma``, means over the last axis, which stays.
     """
+    if start.op.name != START and getattr(start.op, "function", "") != "rsqrt":
+        return None
     epsilon = finder.maker(start.tensors.x, "add", inputs=1)
     mean = finder.maker(epsilon.tensors.x, "reduce_mean") if epsilon else None
     if epsilon is None or mean is None or not _over_last(mean):
@@ -93,6 +95,11 @@ def _square(finder: Finder, tensor: Tensor) -> Node | None:
 
 def _divided(root: Node, centred: Tensor, finder: Finder) -> list[Node] | None:
     """Return the nodes that divide by the root, the last one making the quotient."""
+    if root.op.name != START:
+        product = finder.reader(root, "mul", inputs=2)
+        factor = other(product, root.output) if product is not None else None
+        fits = factor is not None and factor.name == centred.name
+        return [product] if product is not None and fits else None
     quotient = finder.reader(root, "div", inputs=2)
     if quotient is not None:
         a, b = quotient.tensors.inputs
