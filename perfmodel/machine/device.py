@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 from perfmodel.core.formats import ACCUMULATE, FORMATS, can_accumulate
@@ -147,6 +148,13 @@ class Machine:
     def names(self) -> frozenset[str]:
         """The names under which kernels of this device are measured: its own, its origin's."""
         return frozenset(filter(None, (self.name, self.based_on)))
+
+    @cached_property
+    def reached(self) -> Efficiency:
+        """What kernels reach of it: what its file states, completed by the rules."""
+        from perfmodel.machine.rules import completed
+
+        return completed(self)
 
     @property
     def last_level(self) -> MemoryLevel:
